@@ -1,0 +1,84 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swift: [SwiftSetting] = [
+  .swiftLanguageMode(.v6), .strictMemorySafety(), .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+]
+let c: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-std=gnu11"])]
+
+func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swift)
+}
+
+let package = Package(
+  name: "postern",
+  products: [
+    .executable(name: "posternd", targets: ["posternd"]),
+    .executable(name: "postern", targets: ["postern"]),
+    .library(name: "Postern", targets: ["Postern"]),
+    .library(name: "LibPostern", type: .dynamic, targets: ["LibPostern"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+    .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+
+    .target(name: "KernelEntity", path: "kmodule-sim", exclude: ["bpf"], publicHeadersPath: "include", cSettings: c),
+
+    pure("Instructions"),
+    pure("Authority", ["Instructions"]),
+    pure("Wire", ["Instructions"]),
+
+    .target(name: "CLinux", cSettings: c),
+    .target(
+      name: "Linux", dependencies: ["CLinux", "KernelEntity", "CSeccomp", "CCap", "Instructions"],
+      swiftSettings: swift),
+    .target(name: "Objects", dependencies: ["Linux", "Authority", "Instructions"], swiftSettings: swift),
+    .target(name: "Entity", dependencies: ["Linux", "Authority", "Instructions"], swiftSettings: swift),
+    .target(
+      name: "Mediation", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions", "Wire"],
+      swiftSettings: swift),
+    .target(
+      name: "Policy", dependencies: ["Authority", "Instructions", .product(name: "Yams", package: "Yams")],
+      swiftSettings: swift),
+    .target(name: "Audit", dependencies: ["Linux", "Authority", "Instructions"], swiftSettings: swift),
+    .target(
+      name: "Broker",
+      dependencies: [
+        "Linux", "Objects", "Entity", "Mediation", "Policy", "Audit", "Authority", "Instructions", "Wire",
+      ],
+      swiftSettings: swift),
+    .target(name: "Postern", dependencies: ["Linux", "Wire", "Instructions"], swiftSettings: swift),
+    .target(name: "CPostern"),
+    .target(name: "LibPostern", dependencies: ["CPostern", "Postern", "Linux", "Instructions"], swiftSettings: swift),
+    .target(
+      name: "PosternCommands",
+      dependencies: [
+        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Broker",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: swift),
+    .executableTarget(
+      name: "posternd", dependencies: ["Broker", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: swift),
+    .executableTarget(name: "postern", dependencies: ["PosternCommands"], swiftSettings: swift),
+
+    tests("InstructionsTests", ["Instructions", "KernelEntity"]),
+    tests("AuthorityTests", ["Authority", "Instructions"]),
+    tests("WireTests", ["Wire", "Instructions"]),
+    tests("PolicyTests", ["Policy", "Authority", "Instructions"]),
+    tests("ConformanceTests", ["Entity", "Linux", "KernelEntity", "Authority", "Instructions"]),
+    tests("ObjectsTests", ["Objects", "Linux", "Authority", "Instructions"]),
+    tests("AuditTests", ["Audit", "Linux", "Authority", "Instructions"]),
+    tests("MediationTests", ["Mediation", "Linux", "Entity", "Authority", "Instructions", "Wire"]),
+    tests("IntegrationTests", ["Postern", "Linux", "Wire", "Instructions"]),
+  ]
+)

@@ -1,0 +1,55 @@
+import CLinux
+import Glibc
+
+/// A system call that failed: which, on what, and the errno.
+public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// errno as the kernel gave it.
+  public var errno: Int32
+  /// The system call's name, as in its man page.
+  public var operation: String
+  /// What it was about: a path, an interface, or empty.
+  public var path: String
+
+  public init(errno: Int32, operation: String, path: String = "") {
+    self.errno = errno
+    self.operation = operation
+    self.path = path
+  }
+
+  public var description: String {
+    let subject = path.isEmpty ? "" : " \(path)"
+    return "\(operation)\(subject): \(SystemError.message(of: errno))"
+  }
+
+  /// strerror(3) of `errno`.
+  public static func message(of errno: Int32) -> String {
+    // SAFETY: strerrordesc_np(3) returns a static string or null, and is thread-safe.
+    guard let text = unsafe clinux_error_description(errno) else { return "errno \(errno)" }
+    return unsafe String(cString: text)
+  }
+
+  /// The symbol (`EACCES`) of `errno`, or its number where the C library knows none.
+  public static func symbol(of errno: Int32) -> String {
+    // SAFETY: strerrorname_np(3) returns a static string or null, and is thread-safe.
+    guard let text = unsafe clinux_error_name(errno) else { return "\(errno)" }
+    return unsafe String(cString: text)
+  }
+}
+
+/// Calls `body` until it does anything but fail with EINTR; the one place that retries.
+///
+/// Traps on EFAULT: our own memory is never wrong. EBADF is left to the caller because
+/// some calls are made on numbers that others chose.
+@inline(__always)
+func retrying(_ operation: StaticString, _ path: @autoclosure () -> String = "", _ body: () -> Int) throws(SystemError)
+  -> Int
+{
+  while true {
+    let result = body()
+    if result >= 0 { return result }
+    let code = errno
+    if code == EINTR { continue }
+    precondition(code != EFAULT, "EFAULT on our own memory")
+    throw SystemError(errno: code, operation: "\(operation)", path: path())
+  }
+}
