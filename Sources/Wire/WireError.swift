@@ -23,6 +23,6 @@ public enum WireError: Error, Sendable, Hashable {
   public enum Field: Sendable, Hashable {
     case reserved, flags, version, name, text, message, executable
     case operations, path, kind, state, reason, detail, errno, family, outcome, severity, features, readiness
-    case requestID, duplicate, identity
+    case requestID, identity
   }
 }
