@@ -36,6 +36,24 @@
     return try body(unsafe valid.bytes)
   }
 
+  /// Calls `body` with the valid bytes as elements.
+  public borrowing func withSpan<Result: ~Copyable, Failure: Error>(
+    _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: as in withBytes; every byte pattern is a UInt8.
+    let valid = unsafe UnsafeRawBufferPointer(rebasing: storage[0..<count]).bindMemory(to: UInt8.self)
+    return try body(unsafe valid.span)
+  }
+
+  /// A copy of the valid bytes.
+  public borrowing func copy() -> [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
+
+  /// Makes exactly the first `newCount` bytes valid, whatever they hold, for them to be overwritten.
+  public mutating func resize(to newCount: Int) {
+    precondition(newCount >= 0 && newCount <= capacity)
+    count = newCount
+  }
+
   /// Appends what `body` writes; what it wrote stands even when it throws.
   public mutating func append<Result: ~Copyable, Failure: Error>(
     _ body: (inout OutputRawSpan) throws(Failure) -> Result
@@ -62,11 +80,28 @@
     precondition(count <= capacity)
   }
 
+  borrowing func withUnsafeBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: as in withBytes.
+    try unsafe body(UnsafeRawBufferPointer(rebasing: storage[0..<count]))
+  }
+
   /// Overwrites bytes that are valid already.
   public mutating func withMutableBytes<Result>(_ body: (inout MutableRawSpan) -> Result) -> Result {
     // SAFETY: initialized storage of our own; exclusive because self is mutated.
     let valid = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[0..<count])
     var span = unsafe valid.mutableBytes
     return body(&span)
+  }
+}
+
+extension [UInt8] {
+  /// Calls `body` with the elements as raw bytes, which is how effects take payloads.
+  public func withRawSpan<Result: ~Copyable, Failure: Error>(
+    _ body: (RawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: UInt8 has no padding, and the array lives during the call.
+    try unsafe body(span.bytes)
   }
 }

@@ -21,6 +21,15 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     return "\(operation)\(subject): \(SystemError.message(of: errno))"
   }
 
+  /// EIO, for those who have no C library at hand.
+  public static let inputOutput: Int32 = EIO
+  public static let canceled: Int32 = ECANCELED
+  public static let again: Int32 = EAGAIN
+  public static let invalid: Int32 = EINVAL
+  public static let notPermitted: Int32 = EPERM
+  public static let noSuchProcess: Int32 = ESRCH
+  public static let noBuffers: Int32 = ENOBUFS
+
   /// strerror(3) of `errno`.
   public static func message(of errno: Int32) -> String {
     // SAFETY: strerrordesc_np(3) returns a static string or null, and is thread-safe.
