@@ -118,7 +118,7 @@ public final class EffectPool: Sendable {
         case .done(let count): return Int64(count)
         case .received(let count, _): return Int64(count)
         case .failed(let errno): return -Int64(errno)
-        case .accepted, .wouldBlock, .blocks: return -Int64(SystemError.inputOutput)
+        default: return -Int64(SystemError.inputOutput)
         }
       }
     }
