@@ -1,0 +1,72 @@
+/// Memory of a fixed capacity that messages are received into and composed in; allocated once, freed with its owner.
+@safe public struct MessageBuffer: ~Copyable {
+  private let storage: UnsafeMutableRawBufferPointer
+  /// How many bytes from the start are valid.
+  public private(set) var count: Int
+
+  public init(capacity: Int) {
+    // Zeroed, so that no byte is ever read uninitialized.
+    unsafe storage = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 64)
+    // SAFETY: the memory was just allocated with exactly this size.
+    unsafe storage.initializeMemory(as: UInt8.self, repeating: 0)
+    count = 0
+  }
+
+  deinit {
+    // SAFETY: allocated in init, never given away.
+    unsafe storage.deallocate()
+  }
+
+  public var capacity: Int { unsafe storage.count }
+
+  public mutating func clear() { count = 0 }
+
+  /// Keeps only the first `newCount` bytes.
+  public mutating func truncate(to newCount: Int) {
+    precondition(newCount >= 0 && newCount <= count)
+    count = newCount
+  }
+
+  /// Calls `body` with the valid bytes.
+  public borrowing func withBytes<Result: ~Copyable, Failure: Error>(
+    _ body: (RawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: the storage is initialized and lives as long as self, which is borrowed during the call.
+    let valid = unsafe UnsafeRawBufferPointer(rebasing: storage[0..<count])
+    return try body(unsafe valid.bytes)
+  }
+
+  /// Appends what `body` writes; what it wrote stands even when it throws.
+  public mutating func append<Result: ~Copyable, Failure: Error>(
+    _ body: (inout OutputRawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: the free part of our own storage; exclusive because self is mutated.
+    let free = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count...])
+    var output = unsafe OutputRawSpan(buffer: free, initializedCount: 0)
+    do {
+      let result = try body(&output)
+      unsafe count += output.finalize(for: free)
+      return result
+    } catch {
+      unsafe count += output.finalize(for: free)
+      throw error
+    }
+  }
+
+  /// Gives the whole memory to a system call that fills it from the start and says how much it wrote.
+  mutating func fill<Failure: Error>(
+    _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+  ) throws(Failure) {
+    count = 0
+    count = try unsafe body(storage)
+    precondition(count <= capacity)
+  }
+
+  /// Overwrites bytes that are valid already.
+  public mutating func withMutableBytes<Result>(_ body: (inout MutableRawSpan) -> Result) -> Result {
+    // SAFETY: initialized storage of our own; exclusive because self is mutated.
+    let valid = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[0..<count])
+    var span = unsafe valid.mutableBytes
+    return body(&span)
+  }
+}
