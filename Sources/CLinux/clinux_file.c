@@ -11,12 +11,12 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-int clinux_open_path(const char *path, int follow)
+int clinux_file_pin(const char *path, int follow)
 {
 	return open(path, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
 }
 
-int clinux_reopen(int fd, int flags)
+int clinux_file_reopen(int fd, int flags)
 {
 	char path[32];
 
@@ -39,14 +39,14 @@ int clinux_file_status(int fd, struct clinux_file_status *status)
 	return 0;
 }
 
-ssize_t clinux_read_cached(int fd, void *bytes, size_t count, off_t offset)
+ssize_t clinux_file_read_cached(int fd, void *bytes, size_t count, off_t offset)
 {
 	struct iovec vector = { .iov_base = bytes, .iov_len = count };
 
 	return preadv2(fd, &vector, 1, offset, RWF_NOWAIT);
 }
 
-int clinux_punch_hole(int fd, off_t offset, off_t length)
+int clinux_file_punch_hole(int fd, off_t offset, off_t length)
 {
 	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
 }

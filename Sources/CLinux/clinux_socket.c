@@ -136,7 +136,7 @@ static int to_unix_address(const char *path, union any_address *to)
 	return 0;
 }
 
-int clinux_bind_address(int fd, const struct clinux_address *address)
+int clinux_socket_bind_address(int fd, const struct clinux_address *address)
 {
 	union any_address raw;
 	socklen_t length = to_socket_address(address, &raw);
@@ -144,7 +144,7 @@ int clinux_bind_address(int fd, const struct clinux_address *address)
 	return bind(fd, &raw.generic, length);
 }
 
-int clinux_bind_unix(int fd, const char *path)
+int clinux_socket_bind_unix(int fd, const char *path)
 {
 	union any_address raw;
 
@@ -153,7 +153,7 @@ int clinux_bind_unix(int fd, const char *path)
 	return bind(fd, &raw.generic, sizeof(raw.local));
 }
 
-int clinux_connect_unix(int fd, const char *path)
+int clinux_socket_connect_unix(int fd, const char *path)
 {
 	union any_address raw;
 
@@ -162,7 +162,7 @@ int clinux_connect_unix(int fd, const char *path)
 	return connect(fd, &raw.generic, sizeof(raw.local));
 }
 
-int clinux_bind_packet(int fd, int interface_index, uint16_t protocol)
+int clinux_socket_bind_packet(int fd, int interface_index, uint16_t protocol)
 {
 	union any_address raw;
 
@@ -173,7 +173,7 @@ int clinux_bind_packet(int fd, int interface_index, uint16_t protocol)
 	return bind(fd, &raw.generic, sizeof(raw.packet));
 }
 
-int clinux_interface_index(int fd, const char *name)
+int clinux_socket_interface_index(int fd, const char *name)
 {
 	struct ifreq request;
 	size_t length = strlen(name);
@@ -189,7 +189,7 @@ int clinux_interface_index(int fd, const char *name)
 	return request.ifr_ifindex;
 }
 
-int clinux_connect_address(int fd, const struct clinux_address *address)
+int clinux_socket_connect_address(int fd, const struct clinux_address *address)
 {
 	union any_address raw;
 	socklen_t length = to_socket_address(address, &raw);
@@ -197,7 +197,7 @@ int clinux_connect_address(int fd, const struct clinux_address *address)
 	return connect(fd, &raw.generic, length);
 }
 
-int clinux_local_address(int fd, struct clinux_address *address)
+int clinux_socket_local_address(int fd, struct clinux_address *address)
 {
 	union any_address raw;
 	socklen_t length = sizeof(raw);
@@ -209,7 +209,7 @@ int clinux_local_address(int fd, struct clinux_address *address)
 	return 0;
 }
 
-int clinux_accept(int fd, struct clinux_address *address)
+int clinux_socket_accept(int fd, struct clinux_address *address)
 {
 	union any_address raw;
 	socklen_t length = sizeof(raw);
@@ -222,7 +222,7 @@ int clinux_accept(int fd, struct clinux_address *address)
 	return connection;
 }
 
-ssize_t clinux_send(int fd, const void *bytes, size_t count, const struct clinux_address *address)
+ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, const struct clinux_address *address)
 {
 	union any_address raw;
 	socklen_t length = address ? to_socket_address(address, &raw) : 0;
@@ -230,7 +230,7 @@ ssize_t clinux_send(int fd, const void *bytes, size_t count, const struct clinux
 	return sendto(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, length ? &raw.generic : NULL, length);
 }
 
-ssize_t clinux_receive(int fd, void *bytes, size_t capacity, int flags, struct clinux_address *address)
+ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, struct clinux_address *address)
 {
 	union any_address raw;
 	socklen_t length = sizeof(raw);

@@ -37,7 +37,7 @@ extension Descriptor {
   public static func pin(_ path: String, followingLink: Bool = true) throws(SystemError) -> Descriptor {
     guard !path.utf8.contains(0) else { throw SystemError(errno: EINVAL, operation: "open", path: path) }
     // SAFETY: the string is valid during the call.
-    let number = try retrying("open", path) { unsafe Int(clinux_open_path(path, followingLink ? 1 : 0)) }
+    let number = try retrying("open", path) { unsafe Int(clinux_file_pin(path, followingLink ? 1 : 0)) }
     return Descriptor(adopting: Int32(number))
   }
 
@@ -45,7 +45,7 @@ extension Descriptor {
   public borrowing func reopen(_ access: FileAccess) throws(SystemError) -> Descriptor {
     let number = rawValue
     let flags = access == .readOnly ? O_RDONLY : O_RDWR
-    return Descriptor(adopting: Int32(try retrying("open") { Int(clinux_reopen(number, flags)) }))
+    return Descriptor(adopting: Int32(try retrying("open") { Int(clinux_file_reopen(number, flags)) }))
   }
 
   /// fstat(2)
@@ -70,19 +70,19 @@ extension Descriptor {
   /// Appends bytes from the page cache only; never waits for the device.
   ///
   /// - Parameter limit: bytes wanted; `output` must have room for them.
-  /// - Returns: how many were appended (fewer where the cache or the file ends), or nil where the first byte is not
-  ///   cached or the file's driver cannot tell.
+  /// - Returns: how many were appended (fewer where the cache or the file ends), or nil where not even the first byte
+  ///   is cached.
+  /// - Throws: EOPNOTSUPP or EINVAL where the kernel or the file's driver cannot do this at all.
   public borrowing func readCached(at offset: UInt64, upTo limit: Int, into output: inout OutputRawSpan)
     throws(SystemError) -> Int?
   {
     do {
-      return try fill(&output, upTo: limit, "preadv2") { number, buffer, count in
+      return try unsafe fill(&output, upTo: limit, "preadv2") { number, buffer, count in
         // SAFETY: `fill` gives memory that is valid during the call and has `count` bytes.
-        unsafe clinux_read_cached(number, buffer, count, off_t(offset))
+        unsafe clinux_file_read_cached(number, buffer, count, off_t(offset))
       }
     } catch {
-      // EINVAL: a kernel or driver that does not know the flag; EOPNOTSUPP: one that knows it and cannot.
-      guard error.errno == EAGAIN || error.errno == EOPNOTSUPP || error.errno == EINVAL else { throw error }
+      guard error.errno == EAGAIN else { throw error }
       return nil
     }
   }
@@ -93,7 +93,7 @@ extension Descriptor {
   public borrowing func read(at offset: UInt64, upTo limit: Int, into output: inout OutputRawSpan)
     throws(SystemError) -> Int
   {
-    try fill(&output, upTo: limit, "pread") { number, buffer, count in
+    try unsafe fill(&output, upTo: limit, "pread") { number, buffer, count in
       // SAFETY: `fill` gives memory that is valid during the call and has `count` bytes.
       unsafe pread(number, buffer, count, off_t(offset))
     }
@@ -119,7 +119,7 @@ extension Descriptor {
   /// fallocate(2) FALLOC_FL_PUNCH_HOLE: the bytes read as zero afterwards, the size stays.
   public borrowing func punchHole(at offset: UInt64, length: UInt64) throws(SystemError) {
     let number = rawValue
-    _ = try retrying("fallocate") { Int(clinux_punch_hole(number, off_t(offset), off_t(length))) }
+    _ = try retrying("fallocate") { Int(clinux_file_punch_hole(number, off_t(offset), off_t(length))) }
   }
 
   private borrowing func fill(
@@ -130,7 +130,7 @@ extension Descriptor {
     return try unsafe output.withUnsafeMutableBytes { (buffer, filled) throws(SystemError) -> Int in
       // SAFETY: only the free part of the buffer is given to the kernel.
       let free = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-      let room = unsafe min(limit, free.count)
+      let room = min(limit, free.count)
       let count = try retrying(operation) { unsafe body(number, free.baseAddress, room) }
       filled += count
       return count

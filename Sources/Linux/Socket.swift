@@ -60,8 +60,7 @@ extension Descriptor {
       }
     } else {
       number = try retrying("socket") {
-        // SAFETY: no namespace's name.
-        unsafe Int(clinux_socket(nil, arguments.family, arguments.type, arguments.protocol))
+        Int(clinux_socket(nil, arguments.family, arguments.type, arguments.protocol))
       }
     }
     return Descriptor(adopting: Int32(number))
@@ -72,7 +71,7 @@ extension Descriptor {
     let number = rawValue
     var flat = clinux_address(address)
     // SAFETY: the address is valid during the call.
-    _ = try retrying("bind") { unsafe Int(clinux_bind_address(number, &flat)) }
+    _ = try retrying("bind") { unsafe Int(clinux_socket_bind_address(number, &flat)) }
   }
 
   /// bind(2) of a packet socket to an interface of its own network namespace.
@@ -82,9 +81,9 @@ extension Descriptor {
     let number = rawValue
     guard !name.utf8.contains(0) else { throw SystemError(errno: ENODEV, operation: "bind", path: name) }
     // SAFETY: the string is valid during the call.
-    let index = try retrying("ioctl(SIOCGIFINDEX)", name) { unsafe Int(clinux_interface_index(number, name)) }
+    let index = try retrying("ioctl(SIOCGIFINDEX)", name) { unsafe Int(clinux_socket_interface_index(number, name)) }
     // ETH_P_ALL, see packet(7).
-    _ = try retrying("bind", name) { Int(clinux_bind_packet(number, Int32(index), receiving ? 3 : 0)) }
+    _ = try retrying("bind", name) { Int(clinux_socket_bind_packet(number, Int32(index), receiving ? 3 : 0)) }
   }
 
   /// listen(2)
@@ -99,7 +98,7 @@ extension Descriptor {
     var peer = clinux_address()
     do {
       // SAFETY: the address is valid during the call.
-      let connection = try retrying("accept") { unsafe Int(clinux_accept(number, &peer)) }
+      let connection = try retrying("accept") { unsafe Int(clinux_socket_accept(number, &peer)) }
       return .accepted(Descriptor(adopting: Int32(connection)), from: NetworkAddress(peer))
     } catch {
       guard error.errno == EAGAIN else { throw error }
@@ -112,7 +111,7 @@ extension Descriptor {
     let number = rawValue
     var flat = clinux_address(address)
     // SAFETY: the address is valid during the call.
-    _ = try retrying("connect") { unsafe Int(clinux_connect_address(number, &flat)) }
+    _ = try retrying("connect") { unsafe Int(clinux_socket_connect_address(number, &flat)) }
   }
 
   /// sendto(2), never waiting and never raising SIGPIPE.
@@ -124,11 +123,11 @@ extension Descriptor {
       return try unsafe bytes.withUnsafeBytes { (buffer) throws(SystemError) -> Int in
         guard let address else {
           // SAFETY: the buffer is valid during the call.
-          return try retrying("send") { unsafe clinux_send(number, buffer.baseAddress, buffer.count, nil) }
+          return try retrying("send") { unsafe clinux_socket_send(number, buffer.baseAddress, buffer.count, nil) }
         }
         var flat = clinux_address(address)
         // SAFETY: buffer and address are valid during the call.
-        return try retrying("send") { unsafe clinux_send(number, buffer.baseAddress, buffer.count, &flat) }
+        return try retrying("send") { unsafe clinux_socket_send(number, buffer.baseAddress, buffer.count, &flat) }
       }
     } catch {
       guard error.errno == EAGAIN else { throw error }
@@ -143,7 +142,7 @@ extension Descriptor {
     -> ReceiveResult
   {
     // MSG_TRUNC: the real length is returned; on a stream it would throw bytes away, see recv(2) and tcp(7).
-    try receive(upTo: limit, flags: Int32(MSG_TRUNC.rawValue), into: &output)
+    try receive(upTo: limit, flags: Int32(MSG_TRUNC), into: &output)
   }
 
   /// recvfrom(2) on a stream, never waiting. A count of 0 is the end of the stream.
@@ -162,10 +161,10 @@ extension Descriptor {
       let count = try unsafe output.withUnsafeMutableBytes { (buffer, filled) throws(SystemError) -> Int in
         // SAFETY: only the free part of the buffer is given to the kernel.
         let free = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-        let room = unsafe min(limit, free.count)
+        let room = min(limit, free.count)
         // SAFETY: buffer and address are valid during the call, and room is not more than the buffer has.
         let count = try retrying("recvfrom") {
-          unsafe clinux_receive(number, free.baseAddress, room, flags, &peer)
+          unsafe clinux_socket_receive(number, free.baseAddress, room, flags, &peer)
         }
         filled += min(count, room)
         return count
@@ -188,7 +187,7 @@ extension Descriptor {
     let number = rawValue
     var flat = clinux_address()
     // SAFETY: the address is valid during the call.
-    _ = try retrying("getsockname") { unsafe Int(clinux_local_address(number, &flat)) }
+    _ = try retrying("getsockname") { unsafe Int(clinux_socket_local_address(number, &flat)) }
     return NetworkAddress(flat)
   }
 }

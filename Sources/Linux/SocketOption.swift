@@ -12,7 +12,7 @@ extension Descriptor {
     return try unsafe output.withUnsafeMutableBytes { (buffer, filled) throws(SystemError) -> Int in
       // SAFETY: only the free part of the buffer is given to the kernel.
       let free = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-      let room = unsafe min(limit, free.count)
+      let room = min(limit, free.count)
       var length = socklen_t(room)
       // SAFETY: the buffer is valid during the call and has `length` bytes.
       _ = try retrying("getsockopt") { unsafe Int(getsockopt(number, level, name, free.baseAddress, &length)) }

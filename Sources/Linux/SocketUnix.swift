@@ -7,7 +7,7 @@ extension Descriptor {
     let number = rawValue
     guard !path.utf8.contains(0) else { throw SystemError(errno: EINVAL, operation: "bind", path: path) }
     // SAFETY: the string is valid during the call.
-    _ = try retrying("bind", path) { unsafe Int(clinux_bind_unix(number, path)) }
+    _ = try retrying("bind", path) { unsafe Int(clinux_socket_bind_unix(number, path)) }
   }
 
   /// connect(2) to a listener at a path.
@@ -15,7 +15,7 @@ extension Descriptor {
     let number = rawValue
     guard !path.utf8.contains(0) else { throw SystemError(errno: EINVAL, operation: "connect", path: path) }
     // SAFETY: the string is valid during the call.
-    _ = try retrying("connect", path) { unsafe Int(clinux_connect_unix(number, path)) }
+    _ = try retrying("connect", path) { unsafe Int(clinux_socket_connect_unix(number, path)) }
   }
 }
 

@@ -43,28 +43,28 @@ struct clinux_block_geometry {
  * before this returns: no thread of the caller's is ever in another namespace.
  */
 int clinux_socket(const char *namespace_path, int family, int type, int protocol);
-int clinux_bind_address(int fd, const struct clinux_address *address);
-int clinux_bind_unix(int fd, const char *path);
-int clinux_connect_unix(int fd, const char *path);
+int clinux_socket_bind_address(int fd, const struct clinux_address *address);
+int clinux_socket_bind_unix(int fd, const char *path);
+int clinux_socket_connect_unix(int fd, const char *path);
 /* protocol in host order; 0: receives nothing. */
-int clinux_bind_packet(int fd, int interface_index, uint16_t protocol);
+int clinux_socket_bind_packet(int fd, int interface_index, uint16_t protocol);
 /* The interface's index in the network namespace of the socket fd. */
-int clinux_interface_index(int fd, const char *name);
-int clinux_connect_address(int fd, const struct clinux_address *address);
-int clinux_local_address(int fd, struct clinux_address *address);
+int clinux_socket_interface_index(int fd, const char *name);
+int clinux_socket_connect_address(int fd, const struct clinux_address *address);
+int clinux_socket_local_address(int fd, struct clinux_address *address);
 /* The accepted connection is blocking, as accept(2) gives it. */
-int clinux_accept(int fd, struct clinux_address *address);
-ssize_t clinux_send(int fd, const void *bytes, size_t count, const struct clinux_address *address);
-ssize_t clinux_receive(int fd, void *bytes, size_t capacity, int flags, struct clinux_address *address);
+int clinux_socket_accept(int fd, struct clinux_address *address);
+ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, const struct clinux_address *address);
+ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, struct clinux_address *address);
 
 /* Any file, without opening it for use; O_PATH. */
-int clinux_open_path(const char *path, int follow);
+int clinux_file_pin(const char *path, int follow);
 /* Opens for use what the O_PATH descriptor fd stands for. */
-int clinux_reopen(int fd, int flags);
+int clinux_file_reopen(int fd, int flags);
 int clinux_file_status(int fd, struct clinux_file_status *status);
 /* preadv2(2) with RWF_NOWAIT: fails with EAGAIN where it would have to wait for the device. */
-ssize_t clinux_read_cached(int fd, void *bytes, size_t count, off_t offset);
-int clinux_punch_hole(int fd, off_t offset, off_t length);
+ssize_t clinux_file_read_cached(int fd, void *bytes, size_t count, off_t offset);
+int clinux_file_punch_hole(int fd, off_t offset, off_t length);
 
 int clinux_block_geometry(int fd, struct clinux_block_geometry *geometry);
 int clinux_block_discard(int fd, uint64_t offset, uint64_t length);
