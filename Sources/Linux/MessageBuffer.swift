@@ -95,13 +95,3 @@
     return body(&span)
   }
 }
-
-extension [UInt8] {
-  /// Calls `body` with the elements as raw bytes, which is how effects take payloads.
-  public func withRawSpan<Result: ~Copyable, Failure: Error>(
-    _ body: (RawSpan) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    // SAFETY: UInt8 has no padding, and the array lives during the call.
-    try unsafe body(span.bytes)
-  }
-}
