@@ -24,6 +24,16 @@ static int read_limits(const struct postern_entity *entity, struct postern_limit
 	return 0;
 }
 
+static int read_record(const struct postern_entity *entity, struct postern_record_arguments *arguments)
+{
+	postern_u32 slot = table_find(entity, arguments->object, &arguments->process);
+
+	if (!slot)
+		return -ENOENT;
+	entity_describe(entity, slot, &arguments->association);
+	return 0;
+}
+
 static int count(const struct postern_entity *entity, struct postern_count_arguments *arguments)
 {
 	postern_u32 number = table_find_application(entity, arguments->application);
@@ -110,6 +120,8 @@ int postern_entity_ioctl(struct postern_entity *entity, unsigned int request, vo
 		return count(entity, argument);
 	case POSTERN_ENTITY_STATISTICS:
 		return statistics(entity, argument);
+	case POSTERN_ENTITY_RECORD:
+		return read_record(entity, argument);
 	}
 	return -EINVAL;
 }

@@ -311,6 +311,19 @@ extension EntityTable {
     return (records, next == 0 ? nil : next)
   }
 
+  /// The record of this object and process, in whatever state.
+  public borrowing func record(_ object: ObjectID, _ process: ProcessResource) -> EntityRecord? {
+    var arguments = postern_record_arguments()
+    arguments.object = object.rawValue
+    arguments.process = postern_process(process)
+    guard call(POSTERN_ENTITY_RECORD, &arguments) == 0 else { return nil }
+    return EntityRecord(arguments.association)
+  }
+
+  public borrowing func has(_ object: ObjectID, _ process: ProcessResource) -> Bool {
+    record(object, process) != nil
+  }
+
   /// Process resources with a live association, and live associations, of one application.
   public borrowing func count(_ application: ApplicationID) -> (processes: Int, live: Int) {
     var arguments = postern_count_arguments()

@@ -141,6 +141,14 @@ struct postern_iterate_arguments {
 	postern_u32 reserved;
 };
 
+/* One record by its key. */
+struct postern_record_arguments {
+	struct postern_process process;
+	postern_u32 object;
+	postern_u32 reserved;
+	struct postern_association_info association;
+};
+
 struct postern_count_arguments {
 	postern_u32 application;
 	postern_u32 processes; /* process resources with at least one live association */
@@ -180,6 +188,7 @@ enum postern_entity_request {
 	POSTERN_ENTITY_ITERATE = 16,	    /* postern_iterate_arguments */
 	POSTERN_ENTITY_COUNT = 17,	    /* postern_count_arguments */
 	POSTERN_ENTITY_STATISTICS = 18,	    /* postern_statistics */
+	POSTERN_ENTITY_RECORD = 19,	    /* postern_record_arguments */
 };
 
 /* A new, empty table in a sealed memory file. */
