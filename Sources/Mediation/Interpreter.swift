@@ -131,7 +131,7 @@ public struct Interpreter: ~Copyable {
         head.clear()
         tail.clear()
       }
-      let attached = channel.outgoing[0].descriptor.map { [$0.number] } ?? []
+      let attached = channel.outgoing[0].descriptor.numbers
       switch try MessageSocket.send(channel.socket.rawValue, head: head, tail: tail, descriptors: attached) {
       case .wouldBlock: return
       case .ready: channel.outgoing.removeFirst()
@@ -320,7 +320,7 @@ public struct Interpreter: ~Copyable {
     }
     precondition(encoded, "a completion of ours does not fit the protocol's own bounds")
     if !channel.isCongested {
-      let numbers = attached.map { [$0.number] } ?? []
+      let numbers = attached.numbers
       do {
         switch try MessageSocket.send(channel.socket.rawValue, head: head, tail: tail, descriptors: numbers) {
         case .ready: return

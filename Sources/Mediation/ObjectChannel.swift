@@ -16,10 +16,16 @@ public final class ObjectChannel {
   }
 
   /// A datagram that the application has not made room for yet.
-  struct Outgoing {
-    var head: [UInt8]
-    var tail: [UInt8]
-    var descriptor: Descriptor?
+  final class Outgoing {
+    let head: [UInt8]
+    let tail: [UInt8]
+    let descriptor: Descriptor?
+
+    init(head: [UInt8], tail: [UInt8], descriptor: consuming Descriptor?) {
+      self.head = head
+      self.tail = tail
+      self.descriptor = descriptor
+    }
   }
 
   public let id: UInt64
