@@ -13,21 +13,17 @@ final class ControlConnection {
     }
 
     let purpose: Purpose
-    let pin: ProcessPin
-    let subject: Subject
-    let executablePath: String
+    let asker: PinnedAsker
     let nonce: Nonce
     /// Boottime nanoseconds; later the nonce is worth nothing.
     let deadline: UInt64
 
-    init(
-      purpose: Purpose, pin: consuming ProcessPin, subject: Subject, executablePath: String, nonce: Nonce,
-      deadline: UInt64
-    ) {
+    var subject: Subject { asker.subject }
+    var executablePath: String { asker.executablePath }
+
+    init(purpose: Purpose, asker: consuming PinnedAsker, nonce: Nonce, deadline: UInt64) {
       self.purpose = purpose
-      self.pin = pin
-      self.subject = subject
-      self.executablePath = executablePath
+      self.asker = asker
       self.nonce = nonce
       self.deadline = deadline
     }
