@@ -12,6 +12,14 @@ public struct GPIOEvent: Sendable, Hashable {
   public var sequence: UInt32
   /// Of this line, from 1.
   public var lineSequence: UInt32
+
+  public init(nanoseconds: UInt64, line: UInt32, isRising: Bool, sequence: UInt32, lineSequence: UInt32) {
+    self.nanoseconds = nanoseconds
+    self.line = line
+    self.isRising = isRising
+    self.sequence = sequence
+    self.lineSequence = lineSequence
+  }
 }
 
 extension BusDevice {
