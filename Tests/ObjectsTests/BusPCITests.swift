@@ -42,7 +42,9 @@ import Testing
     let size = try PCIRegion(address: Self.address, bar: nil).size
     #expect(card.run(.read, offset: UInt64(size), length: 4) == (.done(0), []))
     #expect(card.run(.read, offset: .max, length: 4) == (.done(0), []))
-    #expect(card.run(.read, offset: UInt64(size) - 2, length: 4).outcome == .done(2))
+    // The kernel shows an ordinary user the first 64 bytes (drivers/pci/pci-sysfs.c).
+    #expect(card.run(.read, offset: UInt64(size) - 2, length: 4).outcome == .done(geteuid() == 0 ? 2 : 0))
+    #expect(card.run(.read, offset: 60, length: 8).outcome == .done(geteuid() == 0 ? 8 : 4))
   }
 
   @Test(.enabled(if: PCIHost.isPresent)) func `a write that crosses the end is EINVAL`() throws {
