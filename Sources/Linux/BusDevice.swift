@@ -43,10 +43,29 @@ public final class BusDevice: Sendable {
     identity = FileIdentityNumbers(device: Self.simulatedDeviceNumber, inode: UInt64(node.rawValue))
   }
 
+  /// Takes an open device file over; it becomes non-blocking.
+  public convenience init(adopting descriptor: consuming Descriptor, path: String) throws(SystemError) {
+    try self.init(Self.nonBlocking(consume descriptor, path), path)
+  }
+
+  private init(_ descriptor: consuming Descriptor, _ path: String) throws(SystemError) {
+    identity = try Self.identity(of: descriptor, path)
+    backing = .kernel(descriptor)
+    self.path = path
+  }
+
+  private static func nonBlocking(_ descriptor: consuming Descriptor, _ path: String) throws(SystemError) -> Descriptor
+  {
+    let number = descriptor.rawValue
+    _ = try retrying("fcntl(F_SETFL)", path) { Int(fcntl(number, F_SETFL, O_NONBLOCK)) }
+    return descriptor
+  }
+
   /// Takes ownership of the open file that an ioctl on `parent` returned.
   init(adopting number: Int32, from parent: BusDevice) throws(SystemError) {
     switch parent.backing {
-    case .kernel: backing = .kernel(Descriptor(adopting: number))
+    case .kernel:
+      backing = .kernel(try Self.nonBlocking(Descriptor(adopting: number), parent.path))
     case .simulated(let file): backing = .simulated(try file.buses.adopt(number, watched: true))
     }
     path = parent.path
@@ -159,8 +178,13 @@ public final class BusDevice: Sendable {
   /// - Returns: whether a read would find something, be it an end or an error.
   public func waitReadable(milliseconds: Int32) throws(SystemError) -> Bool {
     guard let readiness else { return true }
-    var watch = pollfd(fd: readiness, events: Int16(POLLIN), revents: 0)
-    // SAFETY: the structure is valid during the call.
-    return try retrying("poll", path) { unsafe Int(poll(&watch, 1, milliseconds)) } > 0
+    return try pollReadable(readiness, milliseconds: milliseconds)
   }
+}
+
+/// poll(2) of one descriptor for input; true also where it has hung up or failed.
+public func pollReadable(_ number: Int32, milliseconds: Int32) throws(SystemError) -> Bool {
+  var watch = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+  // SAFETY: the structure is valid during the call.
+  return try retrying("poll") { unsafe Int(poll(&watch, 1, milliseconds)) } > 0
 }
