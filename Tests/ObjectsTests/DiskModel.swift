@@ -14,7 +14,7 @@ struct DiskModel {
     return Array(bytes[start..<min(range.upperBound, start + Int(length))])
   }
 
-  mutating func write(_ offset: UInt64, _ new: [UInt8]) -> Outcome {
+  mutating func write(_ offset: UInt64, _ new: [UInt8]) -> Observed {
     guard Int(offset) + new.count <= range.count else { return .failed(1) }
     let start = range.lowerBound + Int(offset)
     bytes.replaceSubrange(start..<start + new.count, with: new)

@@ -91,8 +91,8 @@ import Testing
   }
 
   @Test func `a port in use is told at open`() throws {
-    let taken = try address(of: listener())
-    #expect(openFailure(.tcp(taken)) == EADDRINUSE)
+    let object = try listener()
+    #expect(openFailure(.tcp(try address(of: object))) == EADDRINUSE)
   }
 
   @Test func `the port is free when the object is gone`() throws {

@@ -50,7 +50,7 @@ func performSoon(_ object: SocketObject, _ opcode: Opcode, _ operands: Operands 
   return perform(object, opcode, operands)
 }
 
-func send(_ object: SocketObject, _ bytes: [UInt8], to address: NetworkAddress? = nil) -> Outcome {
+func send(_ object: SocketObject, _ bytes: [UInt8], to address: NetworkAddress? = nil) -> Observed {
   perform(object, .send, Operands(length: UInt64(bytes.count), address: address), payload: bytes).outcome
 }
 

@@ -91,7 +91,8 @@ import Testing
 
   @Test func `a datagram that is too long fails whole`() throws {
     let receiver = try object()
-    #expect(send(try object(), [UInt8](repeating: 0, count: 65_508), to: try address(of: receiver)) == .failed(EMSGSIZE))
+    #expect(
+      send(try object(), [UInt8](repeating: 0, count: 65_508), to: try address(of: receiver)) == .failed(EMSGSIZE))
   }
 
   @Test func `several opens share the port and each datagram reaches one of them`() throws {
