@@ -28,7 +28,8 @@ public struct BatchHeader: Sendable, Hashable {
   }
 
   @inline(__always)
-  static func encode(count: Int, payload: Int, magic: Magic, into datagram: inout MutableSpan<UInt8>) throws(WireError) {
+  static func encode(count: Int, payload: Int, magic: Magic, into datagram: inout MutableSpan<UInt8>) throws(WireError)
+  {
     guard count >= 1, count <= Bounds.batch else { throw .badCount }
     guard payload >= 0, payload <= Bounds.payload else { throw .oversized }
     guard datagram.count >= BatchHeader.size else { throw .truncated }
