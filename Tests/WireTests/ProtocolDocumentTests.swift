@@ -4,10 +4,14 @@ import Testing
 
 @testable import Wire
 
-/// PROTOCOL.md as it stands at the package's root.
-private func document(from file: String = #filePath) throws -> [Substring] {
-  let root = file.split(separator: "/").dropLast(3).joined(separator: "/")
-  return try String(contentsOfFile: "/\(root)/PROTOCOL.md", encoding: .utf8)
+/// A path under the package's root.
+private func path(_ relative: String, from file: String = #filePath) -> String {
+  "/" + file.split(separator: "/").dropLast(3).joined(separator: "/") + "/" + relative
+}
+
+/// PROTOCOL.md's lines.
+private func document() throws -> [Substring] {
+  try String(contentsOfFile: path("PROTOCOL.md"), encoding: .utf8)
     .split(separator: "\n", omittingEmptySubsequences: false)
 }
 
@@ -82,6 +86,15 @@ private func blocks() throws -> [(name: String, bytes: [UInt8])] {
     }
     let text = lines.joined(separator: " ")
     for opcode in Opcode.allCases { #expect(text.contains("\(opcode.rawValue) \(opcode.name)"), "\(opcode)") }
+  }
+
+  @Test func `is what the fuzzers start from`() throws {
+    for block in try blocks() {
+      let target = block.name.hasPrefix("request ") || block.name.hasPrefix("reply ") ? "FuzzControl" : "FuzzChannel"
+      let file = path("Fuzz/Corpus/\(target)/" + block.name.split(separator: " ").joined(separator: "-"))
+      let seed = [UInt8](try Data(contentsOf: URL(filePath: file)))
+      #expect(seed == block.bytes, "\(block.name): run Fuzz/seed")
+    }
   }
 
   @Test func `requests are even and replies odd`() {
