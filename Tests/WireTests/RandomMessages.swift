@@ -1,6 +1,19 @@
 import Instructions
+import Testing
 
 @testable import Wire
+
+/// Runs `body` for `rounds` rounds on random numbers; the first error is recorded with the seed that repeats it.
+func withRandom(rounds: Int, _ body: (inout Seeded) throws -> Void) {
+  let seed = UInt64.random(in: .min ... .max)
+  var random = Seeded(seed: seed)
+  for round in 0..<rounds {
+    do { try body(&random) } catch {
+      Issue.record(error, "seed \(seed), round \(round)")
+      return
+    }
+  }
+}
 
 /// SplitMix64: the same seed gives the same messages on every machine.
 struct Seeded: RandomNumberGenerator {

@@ -5,47 +5,39 @@ import Testing
 @Suite struct `Round trips` {
   @Test(arguments: Request.Kind.allCases)
   func `a random request decodes to itself`(kind: Request.Kind) throws {
-    let seed = UInt64.random(in: .min ... .max)
-    var random = Seeded(seed: seed)
-    for round in 0..<60 {
+    withRandom(rounds: 60) { random in
       let id = UInt64.random(in: 1 ... .max, using: &random)
       let request = random.request(kind)
       let bytes = try request.encode(id: id)
       let decoded = try Request.decode(bytes.span)
-      try #require(decoded.id == id && decoded.request == request, "seed \(seed), round \(round)")
+      try #require(decoded.id == id && decoded.request == request)
       try #require(decoded.request.kind == kind)
     }
   }
 
   @Test(arguments: Reply.Kind.allCases)
   func `a random reply decodes to itself`(kind: Reply.Kind) throws {
-    let seed = UInt64.random(in: .min ... .max)
-    var random = Seeded(seed: seed)
-    for round in 0..<12 {
+    withRandom(rounds: 12) { random in
       let id = UInt64.random(in: 1 ... .max, using: &random)
       let reply = try random.reply(kind)
       let bytes = try reply.encode(id: id)
       let decoded = try Reply.decode(bytes.span)
-      try #require(decoded.id == id && decoded.reply == reply, "seed \(seed), round \(round)")
+      try #require(decoded.id == id && decoded.reply == reply)
       try #require(decoded.reply.kind == kind)
     }
   }
 
   @Test func `a random batch of instructions decodes to itself`() throws {
-    let seed = UInt64.random(in: .min ... .max)
-    var random = Seeded(seed: seed)
-    for round in 0..<100 {
+    withRandom(rounds: 100) { random in
       let datagram = random.instructions()
-      try #require(try InstructionFrame.decode(try datagram.encode()) == datagram, "seed \(seed), round \(round)")
+      try #require(try InstructionFrame.decode(try datagram.encode()) == datagram)
     }
   }
 
   @Test func `a random batch of completions decodes to itself`() throws {
-    let seed = UInt64.random(in: .min ... .max)
-    var random = Seeded(seed: seed)
-    for round in 0..<100 {
+    withRandom(rounds: 100) { random in
       let datagram = random.completions()
-      try #require(try CompletionFrame.decode(try datagram.encode()) == datagram, "seed \(seed), round \(round)")
+      try #require(try CompletionFrame.decode(try datagram.encode()) == datagram)
     }
   }
 
