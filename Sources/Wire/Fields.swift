@@ -1,5 +1,5 @@
 /// Appends the fields of a control message. Made by the codec; row types outside cannot be.
-public struct Encoder {
+public struct FieldEncoder {
   var bytes: [UInt8] = []
 
   mutating func u8(_ value: UInt8) { bytes.append(value) }
@@ -36,7 +36,7 @@ public struct Encoder {
 ///
 /// The bytes are a parameter of every call because an own type that holds a span would need lifetime annotations,
 /// which the language does not have yet.
-public struct Decoder {
+public struct FieldDecoder {
   var offset: Int
   let end: Int
 
