@@ -79,7 +79,7 @@ extension Broker {
   func makeChannel(
     _ session: Session, _ object: BrokeredObject, uid: UInt32, application: String, _ association: AssociationRecord?
   ) -> NewChannel? {
-    guard var pair = try? MessageSocket.pair(), let cookie = try? MessageSocket.cookie(pair.second.rawValue),
+    guard let pair = try? MessageSocket.pair(), let cookie = try? MessageSocket.cookie(pair.second.rawValue),
       (try? MessageSocket.passCredentials(pair.first.rawValue)) != nil
     else { return nil }
     let id = nextChannel

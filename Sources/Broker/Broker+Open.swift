@@ -87,7 +87,7 @@ extension Broker {
         connection, id, refusal, object: object, cause: cause, subject: pending.subject,
         executablePath: pending.executablePath, sender: sender)
     }
-    guard sender.pid == pending.asker.pin.pid else {
+    guard sender.pid == pending.pid else {
       return refuse(Refusal(.refused, detail: .nonce), "another process sent the second message")
     }
     guard nonce == pending.nonce, Clock.boottime() <= pending.deadline else {
@@ -95,7 +95,7 @@ extension Broker {
     }
     // After the receive: the pinned process sent it only if it still lives, and is what was judged only if it has not
     // changed its image.
-    switch pending.asker.pin.state() {
+    switch pending.state {
     case .ended: return refuse(Refusal(.undecidable), "the asker has ended")
     case .execed: return refuse(Refusal(.refused, detail: .execed), "the asker changed its program image")
     case .current: break
@@ -125,7 +125,7 @@ extension Broker {
     // What an association may do was judged against the policy and revokes of the first message; both may have changed.
     let again = OpenRequest(
       subject: pending.subject, object: open.object, operations: open.operations,
-      door: open.asker == .run ? .run : .library, ancestors: ancestors(of: pending.asker.pin.pid))
+      door: open.asker == .run ? .run : .library, ancestors: ancestors(of: pending.pid))
     guard case .authorized(let current) = policy.judge(open: again, authority: authority, facts: machineFacts()),
       current == authorization
     else { return refuse(Refusal(.refused, detail: .selector), "the policy changed meanwhile; ask again") }
@@ -183,7 +183,8 @@ extension Broker {
       return refuse(Refusal(.undecidable), "no descriptor for a channel")
     }
     channel.channel.auditDetail = authorization.rule.audit
-    let entry = processEntry(for: pending)
+    guard let pin = pending.takePin() else { return }
+    let entry = processEntry(for: pending, pin)
     hold(association, by: entry, authorization, channel: channel.channel, uid: uid)
     remember(
       .grant, association, entry, authorization, connection, id,
@@ -193,7 +194,7 @@ extension Broker {
   private func establishRevalidation(
     of channel: ObjectChannel, _ pending: ControlConnection.Pending, id: UInt64, on connection: ControlConnection
   ) {
-    let pid = pending.asker.pin.pid
+    let pid = pending.pid
     func refuse(_ refusal: Refusal, _ cause: String, nearest: NearestGrant? = nil) {
       refuseOpen(
         connection, id, refusal, object: channel.objectName, cause: cause, nearest: nearest,
@@ -232,7 +233,8 @@ extension Broker {
       undo(association)
       return refuse(Refusal(.stale, message: authorization.message), "the object was closed")
     }
-    let entry = processEntry(for: pending)
+    guard let pin = pending.takePin() else { return }
+    let entry = processEntry(for: pending, pin)
     channel.association = association.id
     channel.holder = association.process
     channel.auditDetail = authorization.rule.audit
@@ -278,7 +280,7 @@ extension Broker {
     journalEvent.drain()
     for completion in journal.takeCompletions() {
       guard let grant = pendingGrants.removeValue(forKey: completion.token) else { continue }
-      let client = clientEnds.removeValue(forKey: completion.token)?.take()
+      let client = clientEnds.removeValue(forKey: completion.token)
       guard case .durable = completion.outcome else {
         withdraw(grant.answer)
         if let connection = connections[grant.connection] {
@@ -295,7 +297,7 @@ extension Broker {
     feedFollowers()
   }
 
-  private func deliver(_ grant: PendingGrant, _ client: consuming Descriptor?, to connection: ControlConnection) {
+  private func deliver(_ grant: PendingGrant, _ client: HeldDescriptor?, to connection: ControlConnection) {
     switch grant.answer {
     case .opened(let association, let channelID):
       // Revoked or reloaded while the record was written: the channel says so at the first instruction.
@@ -310,7 +312,7 @@ extension Broker {
             path: .mediated, operations: owner?.authorization.operations ?? record?.operations ?? [],
             generation: object.generation, expiry: record?.expiry ?? 0, rangeLength: rangeLength(channel, owner),
             maximumPayload: UInt32(Bounds.payload))),
-        descriptor: client)
+        descriptor: client?.take())
       interpreter.armFirst(channel, observer: self)
     case .revalidated(let association, let channelID):
       guard let channel = channels[channelID] else { return }
@@ -380,6 +382,8 @@ struct PinnedAsker: ~Copyable {
   var subject: Subject
   let executablePath: String
 
+  consuming func takePin() -> ProcessPin { pin }
+
   /// nil where the process cannot be looked at: undecidable, and so denied.
   init?(_ pid: Int32) {
     guard let pin = try? ProcessPin(pid: pid) else { return nil }
@@ -394,7 +398,7 @@ struct PinnedAsker: ~Copyable {
 final class HeldDescriptor {
   private var descriptor: Descriptor?
 
-  init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+  init(_ descriptor: consuming Descriptor) { self.descriptor = consume descriptor }
 
   func take() -> Descriptor? { descriptor.take() }
 }

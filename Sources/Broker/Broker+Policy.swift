@@ -15,7 +15,7 @@ extension Broker {
       let folder = configuration.policyFile.split(separator: "/", omittingEmptySubsequences: false).dropLast()
         .joined(separator: "/")
       let fragments = (folder.isEmpty && !configuration.policyFile.hasPrefix("/") ? "policy.d" : folder + "/policy.d")
-      for path in try PolicyFolder.files(in: fragments) { files.append(try policyFile(path)) }
+      for path in try RegularFile.paths(in: fragments, suffix: ".yaml") { files.append(try policyFile(path)) }
     } catch { throw .policyFile(error) }
     let own = [configuration.socketPath, configuration.stateDirectory]
     switch PolicyReader.read(files: files, directory: SystemAccounts(), forbiddenPaths: own) {
@@ -46,7 +46,7 @@ extension Broker {
 
   func objectRecord(_ id: ObjectID, _ definition: ObjectDefinition, footprint: EntityFootprint?) -> ObjectRecord {
     ObjectRecord(
-      id: id, kind: definition.kind, operations: definition.kind.operations, exclusive: definition.isExclusive,
+      id: id, kind: definition.kind, operations: definition.availableOperations, exclusive: definition.isExclusive,
       footprint: footprint)
   }
 

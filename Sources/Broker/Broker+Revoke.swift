@@ -3,6 +3,8 @@ import Authority
 import Entity
 import Instructions
 import Linux
+import Mediation
+import Policy
 import Wire
 
 /// A revoke that waits for operations which had begun before it.

@@ -82,7 +82,7 @@ public final class Broker {
     policyWarnings = read.warnings
     do throws(SystemError) {
       let bootText = try ProcFile.read("/proc/sys/kernel/random/boot_id", limit: 64)
-      boot = BootID(text: String(decoding: bootText, as: UTF8.self)) ?? BootID.unknown
+      boot = BootID(text: String(decoding: bootText, as: UTF8.self)) ?? BootID(high: 0, low: 0)
       startedAt = Clock.boottime()
       signals = try SignalDescriptor([SignalNumber.terminate, SignalNumber.interrupt, SignalNumber.hangUp])
       timer = try TimerDescriptor()
@@ -96,7 +96,7 @@ public final class Broker {
     do {
       entity = try SimulatedEntity()
     } catch { throw .system(error) }
-    opener = try ObjectOpener()
+    opener = ObjectOpener(simulation: SimulatedBuses())
     interpreter = Interpreter(entity: entity, pool: pool)
     journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
     do {
@@ -108,6 +108,13 @@ public final class Broker {
     } catch { throw .system(error) }
   }
 
+  private var eventsNumber: Int32 {
+    switch processEvents {
+    case .some(let events): events.descriptor.rawValue
+    case .none: -1
+    }
+  }
+
   private func watchEverything() throws(SystemError) {
     try epoll.add(listener.rawValue, .readable, token: Token.listener.rawValue)
     try epoll.add(witness.descriptor.rawValue, .readable, token: Token.witness.rawValue)
@@ -115,7 +122,7 @@ public final class Broker {
     try epoll.add(journalEvent.descriptor.rawValue, .readable, token: Token.journal.rawValue)
     try epoll.add(signals.descriptor.rawValue, .readable, token: Token.signals.rawValue)
     try epoll.add(timer.descriptor.rawValue, .readable, token: Token.timer.rawValue)
-    if let events = processEvents?.descriptor.rawValue { try witness.add(events, .readable, token: Broker.eventsToken) }
+    if processEvents != nil { try witness.add(eventsNumber, .readable, token: Broker.eventsToken) }
     try pool.start()
   }
 
@@ -161,6 +168,21 @@ public final class Broker {
     pool.stop()
     journal.stop()
     try? ProcFile.remove(configuration.socketPath)
+  }
+
+  private static func openJournal(
+    _ configuration: BrokerConfiguration, _ settings: AuditSettings, boot: BootID, event: borrowing EventDescriptor
+  ) throws(BrokerFailure) -> Journal {
+    let signal: EventDescriptor
+    do { signal = try event.duplicate() } catch { throw .system(error) }
+    let held = EventSignal(signal)
+    do {
+      return try Journal(
+        JournalConfiguration(
+          directory: configuration.stateDirectory, boot: boot, segmentSize: settings.segment,
+          retention: settings.retention &* 1_000_000_000),
+        now: { Broker.auditTime() }, onDurable: { _ in held.signal() })
+    } catch { throw .journal(error) }
   }
 
   func record(_ kind: AuditKind) -> AuditRecord { AuditRecord(kind, time: Broker.auditTime(), boot: boot) }

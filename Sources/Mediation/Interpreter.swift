@@ -328,10 +328,11 @@ public struct Interpreter: ~Copyable {
     var attached: Descriptor? = descriptor.take()
     guard !frames.isEmpty else { return }
     head.resize(to: CompletionBatch.payloadOffset(count: frames.count))
-    let encoded = head.withMutableBytes { bytes -> Bool in
+    let payload = tail.count
+    let encoded = head.withMutableSpan { bytes -> Bool in
       do {
         for index in frames.indices { try frames[index].encode(into: &bytes, index: index) }
-        try CompletionBatch.encodeHeader(count: frames.count, payload: tail.count, into: &bytes)
+        try CompletionBatch.encodeHeader(count: frames.count, payload: payload, into: &bytes)
         return true
       } catch {
         return false

@@ -62,6 +62,9 @@ public final class ObjectChannel {
     return events
   }
 
+  /// How often a verdict was reused, and how often not.
+  public var fastPath: (hits: UInt64, misses: UInt64) { (verdicts.hits, verdicts.misses) }
+
   /// While the application does not read its replies nothing more is taken from it.
   public var isCongested: Bool { !outgoing.isEmpty }
 
