@@ -277,6 +277,22 @@ import Testing
     #expect(scene.open(OperationSet(.read)).told == ["refused", "namespace"])
   }
 
+  @Test func `can-i judges a user who does not run by the same rules as an open`() {
+    var scene = Scene()
+    func ask(_ uid: UInt32) -> Judgement {
+      var asking = scene
+      asking.subject = .hypothetical(
+        uid: uid, gid: 33, supplementaryGIDs: [], executable: Scene.nginx, facts: scene.facts())
+      return asking.open(OperationSet(.read))
+    }
+    #expect(ask(33).authorization?.application == "shop")
+    #expect(ask(34).told == ["no-such-object", "none"])
+    scene.authority.add(StandingRevoke(id: 1, processes: [scene.subject.process]))
+    #expect(ask(33).authorization != nil)
+    scene.authority.add(StandingRevoke(id: 2, application: "shop"))
+    #expect(ask(33).told == ["revoked", "none"])
+  }
+
   // MARK: Expiry
 
   @Test func `a deadline is the earlier of the rule's and the runtime grant's`() throws {
