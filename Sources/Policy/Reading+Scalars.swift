@@ -113,7 +113,9 @@ extension Reading {
   }
 
   func isBrokerable(_ path: String, at place: Place) -> Bool {
-    let never = ["/dev/mem", "/dev/kmem", "/dev/port", "/proc", "/sys/fs/bpf", "/run/postern", "/var/lib/postern"]
+    let never = [
+      "/dev/mem", "/dev/kmem", "/dev/port", "/proc", "/dev/fd", "/sys/fs/bpf", "/run/postern", "/var/lib/postern",
+    ]
     guard let owner = (never + forbiddenPaths).first(where: { path == $0 || path.hasPrefix("\($0)/") }) else {
       return true
     }
