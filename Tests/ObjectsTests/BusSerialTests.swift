@@ -103,6 +103,27 @@ private func number(_ bytes: some Sequence<UInt8>) -> UInt32 {
     #expect(try !pollReadable(try #require(first.readiness), milliseconds: 0))
   }
 
+  @Test func `no wake-up is lost between two threads`() throws {
+    let a = try simulated(.uartA, buses)
+    let b = try simulated(.uartB, buses)
+    let rounds = 5000
+    let echo = DispatchGroup()
+    DispatchQueue.global().async(group: echo) {
+      for _ in 0..<rounds {
+        guard let readiness = b.readiness, (try? pollReadable(readiness, milliseconds: 5000)) == true else { return }
+        _ = b.run(.write, b.run(.read, length: 1, room: 1).bytes)
+      }
+    }
+    let readiness = try #require(a.readiness)
+    for round in 0..<rounds {
+      let byte = UInt8(truncatingIfNeeded: round)
+      _ = a.run(.write, [byte])
+      try #require(try pollReadable(readiness, milliseconds: 5000), "round \(round)")
+      try #require(a.run(.read, length: 1, room: 1).bytes == [byte], "round \(round)")
+    }
+    echo.wait()
+  }
+
   @Test func `control passes requests with their bytes`() throws {
     let a = try simulated(.uartA, buses)
     let b = try simulated(.uartB, buses)
