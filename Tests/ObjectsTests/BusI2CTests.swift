@@ -189,11 +189,17 @@ import Testing
     }
   }
 
-  @Test(arguments: [("/dev/i2c-none", ENOENT), ("/dev/null", ENOTTY), ("/etc/passwd", ENOTTY), ("/dev/i2c\0", EINVAL)])
+  @Test(arguments: [("/dev/i2c-none", ENOENT), ("/dev/null", ENOTTY), ("/etc/passwd", ENOTTY)])
   func `what is no adapter is not opened`(path: String, errno: Int32) {
     #expect {
       try BusObject.open(BusSpecification(device: .i2c(path: path, address: 0x48)), simulation: buses)
     } throws: { [errno, EACCES].contains(($0 as? SystemError)?.errno) }
+  }
+
+  @Test func `a path with a zero byte is EINVAL, not what stands before it`() {
+    #expect(throws: SystemError(errno: EINVAL, operation: "open", path: "/dev/null\0")) {
+      try BusDevice(path: "/dev/null\0")
+    }
   }
 
   @Test func `an address of eleven bits is EINVAL, and one of ten bits goes out as such`() throws {
