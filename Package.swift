@@ -22,6 +22,7 @@ let package = Package(
     .executable(name: "postern", targets: ["postern"]),
     .library(name: "Postern", targets: ["Postern"]),
     .library(name: "LibPostern", type: .dynamic, targets: ["LibPostern"]),
+    .library(name: "Wire", targets: ["Wire"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),

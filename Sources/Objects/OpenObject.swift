@@ -40,6 +40,9 @@ public protocol OpenObject: AnyObject, Sendable {
   ///   - output: where bytes that are read go; its free capacity bounds them.
   func perform(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect
 
+  /// Nothing starts any more: every later operation fails. What a kernel call is doing already ends by itself.
+  func recall()
+
   /// The same where `perform` answered `blocks`; called on a pool thread, never on the thread that checks.
   func performBlocking(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect
 }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLINUX_UNIX_H
+#define CLINUX_UNIX_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct clinux_peer {
+	int32_t pid;
+	uint32_t uid;
+	uint32_t gid;
+};
+
+/* SO_PEERCRED (unix(7)); -1 with errno. */
+int clinux_unix_peer(int fd, struct clinux_peer *out);
+
+/*
+ * A SOCK_SEQPACKET listener at path with the given file mode, non-blocking and close-on-exec. A socket that nobody
+ * answers on is replaced, anything else at path is left alone. -1 with errno (EADDRINUSE: somebody answers).
+ */
+int clinux_unix_listen(const char *path, mode_t mode, int backlog);
+
+/* A connection to path, blocking, close-on-exec; -1 with errno. */
+int clinux_unix_connect(const char *path);
+
+/* The next connection, non-blocking and close-on-exec; -1 with errno. */
+int clinux_unix_accept(int listener);
+
+#endif

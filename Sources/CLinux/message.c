@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "clinux_message.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4
+#endif
+
+/*
+ * Room for what a peer may attach: credentials, a pidfd, and 16 descriptors, more than any message may
+ * carry. The kernel closes what does not fit and says MSG_CTRUNC.
+ */
+#define CONTROL_DESCRIPTORS 16
+
+union control_buffer {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
+		   CMSG_SPACE(CONTROL_DESCRIPTORS * sizeof(int))];
+};
+
+static void take_descriptors(const struct cmsghdr *header, struct clinux_received *out)
+{
+	size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+	for (size_t index = 0; index < count; index++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(header) + index * sizeof(int), sizeof(int));
+		if (out->descriptor < 0)
+			out->descriptor = fd;
+		else
+			close(fd);
+		out->descriptor_count++;
+	}
+}
+
+ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct clinux_received *out)
+{
+	union control_buffer control;
+	struct iovec part = { .iov_base = data, .iov_len = capacity };
+	struct msghdr message = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
+
+	*out = (struct clinux_received){ .pidfd = -1, .descriptor = -1 };
+	if (size < 0)
+		return -1;
+	out->data_truncated = (message.msg_flags & MSG_TRUNC) != 0;
+	out->control_truncated = (message.msg_flags & MSG_CTRUNC) != 0;
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+		if (header->cmsg_level != SOL_SOCKET)
+			continue;
+		switch (header->cmsg_type) {
+		case SCM_CREDENTIALS: {
+			struct ucred sender;
+
+			memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+			out->pid = sender.pid;
+			out->uid = sender.uid;
+			out->gid = sender.gid;
+			break;
+		}
+		case SCM_PIDFD:
+			/* The kernel puts a negative errno here where it could make no pidfd. */
+			memcpy(&out->pidfd, CMSG_DATA(header), sizeof(out->pidfd));
+			break;
+		case SCM_RIGHTS:
+			take_descriptors(header, out);
+			break;
+		}
+	}
+	return size;
+}
+
+ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail, size_t tail_size,
+		    const int *descriptors, size_t count, int flags)
+{
+	union control_buffer control;
+	struct iovec parts[2] = {
+		{ .iov_base = (void *)head, .iov_len = head_size },
+		{ .iov_base = (void *)tail, .iov_len = tail_size },
+	};
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = tail_size > 0 ? 2 : 1 };
+
+	if (count > CONTROL_DESCRIPTORS) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (count > 0) {
+		struct cmsghdr *header;
+
+		memset(&control, 0, sizeof(control));
+		message.msg_control = control.bytes;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
+	}
+	return sendmsg(fd, &message, flags | MSG_NOSIGNAL);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "clinux_unix.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int address_of(const char *path, struct sockaddr_un *address)
+{
+	size_t length = strlen(path);
+
+	if (length >= sizeof(address->sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	memcpy(address->sun_path, path, length + 1);
+	return 0;
+}
+
+static int fail(int fd)
+{
+	int code = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = code;
+	return -1;
+}
+
+int clinux_unix_connect(const char *path)
+{
+	struct sockaddr_un address;
+	int fd;
+
+	if (address_of(path, &address) < 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		if (errno != EINTR)
+			return fail(fd);
+	return fd;
+}
+
+int clinux_unix_listen(const char *path, mode_t mode, int backlog)
+{
+	struct sockaddr_un address;
+	struct stat status;
+	mode_t mask;
+	int result;
+	int fd;
+
+	if (address_of(path, &address) < 0)
+		return -1;
+	if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
+		int probe = clinux_unix_connect(path);
+
+		if (probe >= 0) {
+			close(probe);
+			errno = EADDRINUSE;
+			return -1;
+		}
+		if (errno == ECONNREFUSED)
+			unlink(path);
+	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	/* The mode must be right before anybody can connect; bind(2) makes the file with 0777 & ~umask. */
+	mask = umask(0777 & ~mode);
+	result = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	umask(mask);
+	if (result < 0 || listen(fd, backlog) < 0)
+		return fail(fd);
+	return fd;
+}
+
+int clinux_unix_accept(int listener)
+{
+	return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+int clinux_unix_peer(int fd, struct clinux_peer *out)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -1;
+	*out = (struct clinux_peer){ .pid = peer.pid, .uid = peer.uid, .gid = peer.gid };
+	return 0;
+}

@@ -1,0 +1,96 @@
+import CLinux
+import Glibc
+
+/// What a descriptor is ready for (epoll_ctl(2)).
+public struct PollEvents: OptionSet, Sendable, Hashable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  public static let readable = PollEvents(rawValue: 0x001)
+  public static let writable = PollEvents(rawValue: 0x004)
+  public static let error = PollEvents(rawValue: 0x008)
+  public static let hangUp = PollEvents(rawValue: 0x010)
+  public static let peerClosed = PollEvents(rawValue: 0x2000)
+  /// Report once, then stay silent until armed again.
+  public static let oneShot = PollEvents(rawValue: 1 << 30)
+  public static let edgeTriggered = PollEvents(rawValue: 1 << 31)
+}
+
+/// An epoll instance whose members are told apart by a token that the caller chooses.
+public struct Epoll: ~Copyable, Sendable {
+  public let descriptor: Descriptor
+
+  public struct Event: Sendable {
+    public var token: UInt64
+    public var events: PollEvents
+  }
+
+  public init() throws(SystemError) {
+    descriptor = Descriptor(
+      adopting: Int32(try retrying("epoll_create1") { Int(epoll_create1(Int32(EPOLL_CLOEXEC))) }))
+  }
+
+  public borrowing func add(_ fd: Int32, _ events: PollEvents, token: UInt64) throws(SystemError) {
+    try control(EPOLL_CTL_ADD, fd, events, token)
+  }
+
+  public borrowing func modify(_ fd: Int32, _ events: PollEvents, token: UInt64) throws(SystemError) {
+    try control(EPOLL_CTL_MOD, fd, events, token)
+  }
+
+  public borrowing func remove(_ fd: Int32) throws(SystemError) {
+    try control(EPOLL_CTL_DEL, fd, [], 0)
+  }
+
+  private borrowing func control(_ operation: Int32, _ fd: Int32, _ events: PollEvents, _ token: UInt64)
+    throws(SystemError)
+  {
+    var event = unsafe epoll_event(events: events.rawValue, data: epoll_data_t(u64: token))
+    let instance = descriptor.rawValue
+    _ = try retrying("epoll_ctl") {
+      // SAFETY: the event is read during the call only.
+      unsafe Int(epoll_ctl(instance, operation, fd, &event))
+    }
+  }
+
+  /// Waits until a member is ready or `timeoutMilliseconds` have passed (-1: for ever); replaces `events`.
+  ///
+  /// A signal ends the wait with no events.
+  public borrowing func wait(into events: inout EventList, timeoutMilliseconds: Int32) throws(SystemError) {
+    let instance = descriptor.rawValue
+    let count = unsafe events.storage.withUnsafeMutableBufferPointer { list in
+      // SAFETY: the kernel fills at most list.count entries.
+      unsafe epoll_wait(instance, list.baseAddress, Int32(list.count), timeoutMilliseconds)
+    }
+    events.count = 0
+    if count < 0 {
+      let code = errno
+      if code == EINTR { return }
+      throw SystemError(errno: code, operation: "epoll_wait")
+    }
+    events.count = Int(count)
+  }
+
+  /// Room for the events of one wait; kept between waits so that none allocates.
+  @safe public struct EventList {
+    var storage: [epoll_event]
+    public fileprivate(set) var count = 0
+
+    public init(capacity: Int = 128) { unsafe storage = Array(repeating: epoll_event(), count: capacity) }
+
+    public subscript(index: Int) -> Event {
+      precondition(index < count)
+      // SAFETY: the union was filled through its u64 member in `control`.
+      return unsafe Event(token: storage[index].data.u64, events: PollEvents(rawValue: storage[index].events))
+    }
+  }
+}
+
+/// poll(2) on one descriptor: true where it is readable, has an error or was hung up.
+public func isReadable(_ fd: Int32, timeoutMilliseconds: Int32 = 0) throws(SystemError) -> Bool {
+  var entry = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
+  return try retrying("poll") {
+    // SAFETY: one entry is passed and counted.
+    unsafe Int(poll(&entry, 1, timeoutMilliseconds))
+  } > 0
+}

@@ -1,0 +1,114 @@
+/// Memory of a fixed capacity that messages are received into and composed in; allocated once, freed with its owner.
+@safe public struct MessageBuffer: ~Copyable {
+  private let storage: UnsafeMutableRawBufferPointer
+  /// How many bytes from the start are valid.
+  public private(set) var count: Int
+
+  public init(capacity: Int) {
+    // Zeroed, so that no byte is ever read uninitialized.
+    unsafe storage = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 64)
+    // SAFETY: the memory was just allocated with exactly this size.
+    unsafe storage.initializeMemory(as: UInt8.self, repeating: 0)
+    count = 0
+  }
+
+  deinit {
+    // SAFETY: allocated in init, never given away.
+    unsafe storage.deallocate()
+  }
+
+  public var capacity: Int { unsafe storage.count }
+
+  public mutating func clear() { count = 0 }
+
+  /// Keeps only the first `newCount` bytes.
+  public mutating func truncate(to newCount: Int) {
+    precondition(newCount >= 0 && newCount <= count)
+    count = newCount
+  }
+
+  /// Calls `body` with the valid bytes.
+  public borrowing func withBytes<Result: ~Copyable, Failure: Error>(
+    _ body: (RawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: the storage is initialized and lives as long as self, which is borrowed during the call.
+    let valid = unsafe UnsafeRawBufferPointer(rebasing: storage[0..<count])
+    return try body(unsafe valid.bytes)
+  }
+
+  /// Calls `body` with the valid bytes as elements.
+  public borrowing func withSpan<Result: ~Copyable, Failure: Error>(
+    _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: as in withBytes; every byte pattern is a UInt8.
+    let valid = unsafe UnsafeRawBufferPointer(rebasing: storage[0..<count]).bindMemory(to: UInt8.self)
+    return try body(unsafe valid.span)
+  }
+
+  /// Calls `body` with the valid bytes in both forms: elements to decode, raw bytes to hand on.
+  public borrowing func withSpans<Result: ~Copyable, Failure: Error>(
+    _ body: (Span<UInt8>, RawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try withSpan { (elements) throws(Failure) -> Result in
+      try withBytes { (bytes) throws(Failure) -> Result in try body(elements, bytes) }
+    }
+  }
+
+  /// Appends a copy of `bytes`, which must fit.
+  public mutating func append(_ bytes: [UInt8]) {
+    precondition(bytes.count <= capacity - count)
+    // SAFETY: the destination lies in our own storage, behind what is valid.
+    unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count...]).copyBytes(from: bytes)
+    count += bytes.count
+  }
+
+  /// A copy of the valid bytes.
+  public borrowing func copy() -> [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
+
+  /// Makes exactly the first `newCount` bytes valid, whatever they hold, for them to be overwritten.
+  public mutating func resize(to newCount: Int) {
+    precondition(newCount >= 0 && newCount <= capacity)
+    count = newCount
+  }
+
+  /// Appends what `body` writes, at most `limit` bytes; what it wrote stands even when it throws.
+  public mutating func append<Result: ~Copyable, Failure: Error>(
+    limit: Int = .max, _ body: (inout OutputRawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: the free part of our own storage; exclusive because self is mutated.
+    let free = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count..<(count + min(limit, capacity - count))])
+    var output = unsafe OutputRawSpan(buffer: free, initializedCount: 0)
+    do {
+      let result = try body(&output)
+      unsafe count += output.finalize(for: free)
+      return result
+    } catch {
+      unsafe count += output.finalize(for: free)
+      throw error
+    }
+  }
+
+  /// Gives the whole memory to a system call that fills it from the start and says how much it wrote.
+  mutating func fill<Failure: Error>(
+    _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+  ) throws(Failure) {
+    count = 0
+    count = try unsafe body(storage)
+    precondition(count <= capacity)
+  }
+
+  borrowing func withUnsafeBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: as in withBytes.
+    try unsafe body(UnsafeRawBufferPointer(rebasing: storage[0..<count]))
+  }
+
+  /// Overwrites bytes that are valid already.
+  public mutating func withMutableBytes<Result>(_ body: (inout MutableRawSpan) -> Result) -> Result {
+    // SAFETY: initialized storage of our own; exclusive because self is mutated.
+    let valid = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[0..<count])
+    var span = unsafe valid.mutableBytes
+    return body(&span)
+  }
+}

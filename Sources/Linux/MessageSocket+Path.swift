@@ -1,0 +1,45 @@
+import CLinux
+import Glibc
+
+extension MessageSocket {
+  /// Listens at `path`; a dead socket there is replaced, a live one is EADDRINUSE.
+  public static func listen(at path: String, mode: UInt32, backlog: Int32 = 128) throws(SystemError) -> Descriptor {
+    Descriptor(
+      adopting: Int32(
+        try retrying("listen", path) {
+          // SAFETY: the string lives during the call.
+          unsafe Int(clinux_unix_listen(path, mode, backlog))
+        }))
+  }
+
+  /// Connects to `path`; the descriptor blocks.
+  public static func connect(to path: String) throws(SystemError) -> Descriptor {
+    Descriptor(
+      adopting: Int32(
+        try retrying("connect", path) {
+          // SAFETY: as above.
+          unsafe Int(clinux_unix_connect(path))
+        }))
+  }
+
+  /// The next connection of a listener; it does not block.
+  public static func accept(_ listener: Int32) throws(SystemError) -> Availability<Descriptor> {
+    do {
+      return .ready(Descriptor(adopting: Int32(try retrying("accept4") { Int(clinux_unix_accept(listener)) })))
+    } catch {
+      // ECONNABORTED: the peer went away while it waited; there may be others (accept(2)).
+      if error.errno == EAGAIN || error.errno == ECONNABORTED { return .wouldBlock }
+      throw error
+    }
+  }
+
+  /// Who connected (SO_PEERCRED): the process at the time of connect(2), not the one that sends.
+  public static func peer(_ fd: Int32) throws(SystemError) -> SenderCredentials {
+    var credentials = clinux_peer()
+    _ = try retrying("getsockopt(SO_PEERCRED)") {
+      // SAFETY: the structure is written by the call.
+      unsafe Int(clinux_unix_peer(fd, &credentials))
+    }
+    return SenderCredentials(pid: credentials.pid, uid: credentials.uid, gid: credentials.gid)
+  }
+}

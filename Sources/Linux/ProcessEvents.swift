@@ -1,0 +1,44 @@
+import CLinux
+import Glibc
+
+/// The kernel's proc connector (linux/cn_proc.h): fork, exec and exit of every process, as they happen.
+///
+/// The kernel queues a fork before the child can run and an exec before the new program can (kernel/fork.c,
+/// fs/exec.c), so events drained after a message was received are complete for its sender.
+/// Needs CAP_NET_ADMIN in the initial user and pid namespace.
+public struct ProcessEvents: ~Copyable, Sendable {
+  public enum Event: Sendable, Hashable {
+    case fork(parent: Int32, child: Int32)
+    case exec(Int32)
+    case exit(Int32)
+    /// The kernel could not queue everything: nothing about descent is known any more.
+    case lost
+  }
+
+  public let descriptor: Descriptor
+
+  public init() throws(SystemError) {
+    descriptor = Descriptor(
+      adopting: Int32(try retrying("proc connector") { Int(clinux_process_events_open()) }))
+  }
+
+  /// The next event without waiting, or nil where there is none.
+  public borrowing func next() -> Event? {
+    while true {
+      var event = clinux_process_event()
+      // SAFETY: the structure is ours and written by the call.
+      let result = unsafe clinux_process_events_next(descriptor.rawValue, &event)
+      if result == 0 { return nil }
+      if result < 0 {
+        if errno == EINTR { continue }
+        return .lost
+      }
+      switch UInt32(event.kind) {
+      case CLINUX_EVENT_FORK.rawValue: return .fork(parent: event.parent, child: event.tgid)
+      case CLINUX_EVENT_EXEC.rawValue: return .exec(event.tgid)
+      case CLINUX_EVENT_EXIT.rawValue: return .exit(event.tgid)
+      default: continue
+      }
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import CLinux
+import Glibc
+
+/// A process held so that its number cannot come to mean another one: a pidfd, its start time, and a witness of its
+/// program image.
+///
+/// The witness is a descriptor of /proc/PID/environ: the kernel ties it to the memory that the process had when it
+/// was opened (fs/proc/base.c, environ_read), so it reads empty once an exec has replaced that memory. A process
+/// that keeps its old memory alive in a CLONE_VM child across an exec is not seen by it; the proc connector is.
+public struct ProcessPin: ~Copyable, Sendable {
+  public enum State: Sendable, Hashable {
+    case current
+    case execed
+    case ended
+  }
+
+  public let pid: Int32
+  /// Clock ticks since boot (proc(5), stat field 22).
+  public let start: UInt64
+  public let pidfd: Descriptor
+  private let witness: Descriptor
+
+  /// Pins the process that is `pid` now, or the one of `pidfd` where the kernel gave one with a message.
+  ///
+  /// Fails with ESRCH where it has ended, with EACCES where the broker may not look at it: both mean "undecidable".
+  public init(pid: Int32, pidfd given: consuming Descriptor? = nil) throws(SystemError) {
+    let held: Descriptor
+    if let given = given.take() {
+      held = given
+    } else {
+      held = try ProcessPin.handle(of: pid)
+    }
+    let witness = try ProcessPin.openWitness(pid)
+    let start = try ProcessPin.startTime(of: pid)
+    // What was opened and read by number belongs to the pidfd's process only if that one is still there.
+    if try isReadable(held.rawValue) {
+      throw SystemError(errno: ESRCH, operation: "pidfd", path: "\(pid)")
+    }
+    self.pid = pid
+    self.start = start
+    self.pidfd = held
+    self.witness = witness
+  }
+
+  /// Whether the process is still the one that was pinned, running the same program image.
+  ///
+  /// Anything that cannot be found out counts as ended.
+  ///
+  /// - Parameter watchingImage: false where exec events say it already and the system call can be saved.
+  public borrowing func state(watchingImage: Bool = true) -> State {
+    guard let ended = try? isReadable(pidfd.rawValue), !ended else { return .ended }
+    return !watchingImage || ProcessPin.reads(witness.rawValue) ? .current : .execed
+  }
+
+  /// A pidfd of the process that is `pid` now (pidfd_open(2)).
+  public static func handle(of pid: Int32) throws(SystemError) -> Descriptor {
+    Descriptor(adopting: Int32(try retrying("pidfd_open", "\(pid)") { Int(clinux_pidfd_open(pid, 0)) }))
+  }
+
+  /// Watches the program image that the process has now; after an exec that the policy allows.
+  public consuming func renewed() throws(SystemError) -> ProcessPin {
+    let held = try pidfd.duplicate()
+    return try ProcessPin(pid: pid, pidfd: held)
+  }
+
+  /// Sends a signal to exactly this process.
+  public borrowing func send(signal: Int32) throws(SystemError) {
+    let fd = pidfd.rawValue
+    _ = try retrying("pidfd_send_signal") { Int(clinux_pidfd_send_signal(fd, signal)) }
+  }
+
+  private static func openWitness(_ pid: Int32) throws(SystemError) -> Descriptor {
+    let environment = try ProcFile.open("/proc/\(pid)/environ")
+    if reads(environment.rawValue) { return environment }
+    // An empty environment reads empty from the start; the memory map never does (m_start pins the memory likewise).
+    let map = try ProcFile.open("/proc/\(pid)/maps")
+    guard reads(map.rawValue) else { throw SystemError(errno: ESRCH, operation: "read", path: "/proc/\(pid)/maps") }
+    return map
+  }
+
+  private static func reads(_ fd: Int32) -> Bool {
+    var byte: UInt8 = 0
+    // SAFETY: one byte is read into one byte.
+    return unsafe pread(fd, &byte, 1, 0) == 1
+  }
+
+  /// The processes that `pid` descends from as far as proc(5) tells now, nearest first: who was reparented has lost them.
+  public static func parents(of pid: Int32) -> [(pid: Int32, start: UInt64)] {
+    var found: [(Int32, UInt64)] = []
+    var next = pid
+    // Deeper than any real descent; a parent's number cannot lead back to its child.
+    while found.count < 256, let (parent, _) = try? parentAndStart(of: next), parent > 0,
+      let (_, start) = try? parentAndStart(of: parent)
+    {
+      found.append((parent, start))
+      next = parent
+    }
+    return found
+  }
+
+  /// The start time of `pid` now.
+  public static func startTime(of pid: Int32) throws(SystemError) -> UInt64 { try parentAndStart(of: pid).start }
+
+  private static func parentAndStart(of pid: Int32) throws(SystemError) -> (parent: Int32, start: UInt64) {
+    let path = "/proc/\(pid)/stat"
+    let text = try ProcFile.read(path, limit: 4096)
+    // The name in parentheses may hold anything; the numbers start after the last one. Field 22 is the 20th after it.
+    guard let end = text.lastIndex(of: UInt8(ascii: ")")) else {
+      throw SystemError(errno: EINVAL, operation: "parse", path: path)
+    }
+    let fields = text[(end + 1)...].split(separator: UInt8(ascii: " "))
+    guard fields.count > 19, let start = UInt64(String(decoding: fields[19], as: UTF8.self)),
+      let parent = Int32(String(decoding: fields[1], as: UTF8.self))
+    else { throw SystemError(errno: EINVAL, operation: "parse", path: path) }
+    return (parent, start)
+  }
+}

@@ -1,0 +1,109 @@
+import Instructions
+
+/// What a client asks on the control connection.
+public enum Request: Sendable, Hashable {
+  case hello(Hello)
+  case open(Open)
+  /// The nonce of a `challenge`, from the same process, still pinned.
+  case confirm(Nonce)
+  /// Comes with one attached descriptor: the channel that a forked child inherited.
+  case adopt
+  /// Ask for an association of one's own on the channel that `opened` or `adopted` named.
+  case revalidate(channel: UInt64)
+  case status
+  case doctor
+  case objects(ObjectQuery)
+  case associations(AssociationQuery)
+  case canI(CanI)
+  case revoke(Revoke)
+  case grant(GrantOrder)
+  case reload
+  case auditRead(AuditRead)
+
+  /// Even; the answers are odd.
+  public enum Kind: UInt16, CaseIterable, Sendable, Hashable {
+    case hello = 2
+    case open = 4
+    case confirm = 6
+    case adopt = 8
+    case revalidate = 10
+    case status = 12
+    case doctor = 14
+    case objects = 16
+    case associations = 18
+    case canI = 20
+    case revoke = 22
+    case grant = 24
+    case reload = 26
+    case auditRead = 28
+
+    /// How many descriptors are attached to a message of this kind, exactly.
+    public var descriptors: Int { self == .adopt ? 1 : 0 }
+  }
+
+  public var kind: Kind {
+    switch self {
+    case .hello: .hello
+    case .open: .open
+    case .confirm: .confirm
+    case .adopt: .adopt
+    case .revalidate: .revalidate
+    case .status: .status
+    case .doctor: .doctor
+    case .objects: .objects
+    case .associations: .associations
+    case .canI: .canI
+    case .revoke: .revoke
+    case .grant: .grant
+    case .reload: .reload
+    case .auditRead: .auditRead
+    }
+  }
+}
+
+extension Request {
+  /// The message's bytes. Errors: a string or value outside its documented bounds, or request id 0.
+  public func encode(id: UInt64) throws(WireError) -> [UInt8] {
+    try ControlHeader.encode(type: kind.rawValue, requestID: id) { (encoder: inout FieldEncoder) throws(WireError) in
+      switch self {
+      case .hello(let value): try value.encode(into: &encoder)
+      case .open(let value): try value.encode(into: &encoder)
+      case .confirm(let nonce): nonce.encode(into: &encoder)
+      case .adopt, .status, .doctor, .reload: break
+      case .revalidate(let channel): encoder.u64(channel)
+      case .objects(let value): try value.encode(into: &encoder)
+      case .associations(let value): try value.encode(into: &encoder)
+      case .canI(let value): try value.encode(into: &encoder)
+      case .revoke(let value): try value.encode(into: &encoder)
+      case .grant(let value): try value.encode(into: &encoder)
+      case .auditRead(let value): value.encode(into: &encoder)
+      }
+    }
+  }
+
+  /// One whole datagram as a request and its id.
+  public static func decode(_ message: Span<UInt8>) throws(WireError) -> (id: UInt64, request: Request) {
+    let header = try ControlHeader(decoding: message)
+    guard let kind = Kind(rawValue: header.type) else { throw .unknownType }
+    var decoder = FieldDecoder(offset: ControlHeader.size, end: message.count)
+    let request: Request =
+      switch kind {
+      case .hello: .hello(try Hello(from: &decoder, message))
+      case .open: .open(try Open(from: &decoder, message))
+      case .confirm: .confirm(try Nonce(from: &decoder, message))
+      case .adopt: .adopt
+      case .revalidate: .revalidate(channel: try decoder.u64(message))
+      case .status: .status
+      case .doctor: .doctor
+      case .objects: .objects(try ObjectQuery(from: &decoder, message))
+      case .associations: .associations(try AssociationQuery(from: &decoder, message))
+      case .canI: .canI(try CanI(from: &decoder, message))
+      case .revoke: .revoke(try Revoke(from: &decoder, message))
+      case .grant: .grant(try GrantOrder(from: &decoder, message))
+      case .reload: .reload
+      case .auditRead: .auditRead(try AuditRead(from: &decoder, message))
+      }
+    guard decoder.offset == message.count else { throw .trailingBytes }
+    return (header.requestID, request)
+  }
+}
