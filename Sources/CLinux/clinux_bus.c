@@ -50,6 +50,10 @@ int clinux_bus_open(const char *path)
 	return open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+const uint32_t clinux_hid_info = HIDIOCGRAWINFO;
+_Static_assert(sizeof(struct hidraw_devinfo) == CLINUX_HID_INFO_SIZE, "struct hidraw_devinfo");
+const uint32_t clinux_usb_capabilities = USBDEVFS_GET_CAPABILITIES;
+
 const uint32_t clinux_spi_wr_mode = SPI_IOC_WR_MODE;
 const uint32_t clinux_spi_wr_bits = SPI_IOC_WR_BITS_PER_WORD;
 const uint32_t clinux_spi_wr_speed = SPI_IOC_WR_MAX_SPEED_HZ;

@@ -50,7 +50,14 @@ import Testing
 /// that is no such device refuses with ENOTTY.
 @Suite struct `A hid object` {
   private func open() throws -> any OpenObject {
-    try BusObject.open(BusSpecification(device: .hid(path: "/dev/null")), simulation: SimulatedBuses())
+    BusObject.hid(try BusDevice(path: "/dev/null"))
+  }
+
+  @Test(arguments: ["/dev/null", "/dev/kmsg", "/dev/ptmx", "/proc/self/environ"])
+  func `is not opened on anything else`(path: String) {
+    #expect { try BusObject.open(BusSpecification(device: .hid(path: path)), simulation: SimulatedBuses()) } throws: {
+      [ENOTTY, EINVAL, EACCES].contains(($0 as? SystemError)?.errno)
+    }
   }
 
   @Test func `passes a request of the table on, on a pool thread`() throws {
@@ -91,7 +98,14 @@ import Testing
 
 @Suite struct `A usb object` {
   private func open() throws -> any OpenObject {
-    try BusObject.open(BusSpecification(device: .usb(path: "/dev/null")), simulation: SimulatedBuses())
+    BusObject.usb(try BusDevice(path: "/dev/null"))
+  }
+
+  @Test(arguments: ["/dev/null", "/dev/ptmx"])
+  func `is not opened on anything else`(path: String) {
+    #expect { try BusObject.open(BusSpecification(device: .usb(path: path)), simulation: SimulatedBuses()) } throws: {
+      [ENOTTY, EINVAL].contains(($0 as? SystemError)?.errno)
+    }
   }
   private let control: UInt32 = 0xc018_5500
   private let bulk: UInt32 = 0xc018_5502

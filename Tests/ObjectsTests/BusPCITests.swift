@@ -65,13 +65,18 @@ import Testing
   }
 
   @Test(arguments: [
-    "", "..", "0000:00:00", "../0000:00:00.0", "0000:00:00.0/../0000:00:01.0", "0000:00:00.0\0", "zz00:00:00.0",
+    "", "..", "0000:00:00", "../0000:00:00.0", "0000:00:00.0/../0000:00:01.0", "zz00:00:00.0",
     "0000:00:00.00", "0000:0:00.0", "0000:00:00.0:0",
   ])
   func `an address that is none is EINVAL and no path`(address: String) {
     #expect(throws: SystemError(errno: EINVAL, operation: "open", path: address)) {
       try PCIRegion(address: address, bar: nil)
     }
+  }
+
+  @Test func `an address with a zero byte is EINVAL`() {
+    #expect(throws: SystemError.self) { try PCIRegion(address: "0000:00:00.0\0", bar: nil) }
+    #expect(throws: SystemError.self) { try PCIRegion(address: "0000:00:00.\0", bar: nil) }
   }
 
   @Test func `a card that is not there is ENOENT, and a seventh bar EINVAL`() {

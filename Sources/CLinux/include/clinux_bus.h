@@ -22,6 +22,11 @@ void clinux_event_clear(int fd);
 /* open(2) O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC: a tty waits for a carrier and may become controlling otherwise. */
 int clinux_bus_open(const char *path);
 
+/* Requests that only a device of that kind answers. */
+extern const uint32_t clinux_hid_info;
+#define CLINUX_HID_INFO_SIZE 8
+extern const uint32_t clinux_usb_capabilities;
+
 extern const uint32_t clinux_spi_wr_mode;
 extern const uint32_t clinux_spi_wr_bits;
 extern const uint32_t clinux_spi_wr_speed;

@@ -21,7 +21,7 @@ public enum BusObject {
     }
     switch specification.device {
     case .i2c(let path, let address):
-      return try I2CObject(BusDevice(path: path), address: address)
+      return try i2c(BusDevice(path: path), address: address)
     case .spi(let path, let mode, let speed, let bits):
       guard mode <= 3 else { throw .invalid }
       return try SPIObject(BusDevice(path: path), mode: mode, speed: speed, bits: bits)
@@ -37,13 +37,31 @@ public enum BusObject {
     case .pci(let address, let region):
       return try openPCI(address: address, region: region)
     case .hid(let path):
-      return HIDObject(try BusDevice(path: path), operations: operations)
+      let device = try BusDevice(path: path)
+      try device.requireHID()
+      return hid(device)
     case .usb(let path):
-      return USBObject(try BusDevice(path: path))
+      let device = try BusDevice(path: path)
+      try device.requireUSB()
+      return usb(device)
     case .simulated(let device):
       return try open(device, simulation, operations)
     }
   }
+
+  /// A slave on an adapter that is open.
+  package static func i2c(_ device: BusDevice, address: UInt16) throws(SystemError) -> any OpenObject {
+    try device.requireI2C()
+    return try I2CObject(device, address: address)
+  }
+
+  /// A hid object on a device that was found to be one.
+  package static func hid(_ device: BusDevice) -> any OpenObject {
+    HIDObject(device, operations: BusSpecification(device: .hid(path: device.path)).operations)
+  }
+
+  /// A usb object on a device that was found to be one.
+  package static func usb(_ device: BusDevice) -> any OpenObject { USBObject(device) }
 
   /// - Parameter root: where PCI devices are listed.
   package static func openPCI(
@@ -60,11 +78,11 @@ public enum BusObject {
   {
     switch device {
     case .registerFile:
-      return try I2CObject(BusDevice(.i2c, of: simulation), address: SimulatedBuses.registersAddress)
+      return try i2c(BusDevice(.i2c, of: simulation), address: SimulatedBuses.registersAddress)
     case .eeprom:
-      return try I2CObject(BusDevice(.i2c, of: simulation), address: SimulatedBuses.eepromAddress)
+      return try i2c(BusDevice(.i2c, of: simulation), address: SimulatedBuses.eepromAddress)
     case .temperatureSensor:
-      return try I2CObject(BusDevice(.i2c, of: simulation), address: SimulatedBuses.temperatureSensorAddress)
+      return try i2c(BusDevice(.i2c, of: simulation), address: SimulatedBuses.temperatureSensorAddress)
     case .spiLoopback:
       return try SPIObject(BusDevice(.spi, of: simulation), mode: 0, speed: 1_000_000, bits: 8)
     case .gpioChip:
