@@ -48,6 +48,14 @@ import Testing
     #expect(openFailure(.tcp(ipv4(0, 0, 0, 0, port: try address(of: all).port))) == EADDRINUSE)
   }
 
+  @Test func `an IPv4 address written as IPv6 is refused`() {
+    // [::ffff:127.0.0.1] would be the IPv4 object under a second name.
+    var mapped = ipv6(port: 0)
+    for (index, byte) in [UInt8(0xff), 0xff, 127, 0, 0, 1].enumerated() { mapped.bytes[10 + index] = byte }
+    #expect(openFailure(.tcp(mapped)) == EINVAL)
+    #expect(openFailure(.udp(mapped)) == EINVAL)
+  }
+
   @Test(.enabled(if: Tier.networkNamespaces, "needs root and ip"))
   func `all of IPv6 is dual-stack also where the system's default is not`() throws {
     let namespace = try NetworkNamespaceFixture()
