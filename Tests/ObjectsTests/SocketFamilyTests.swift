@@ -48,10 +48,27 @@ import Testing
     #expect(openFailure(.tcp(ipv4(0, 0, 0, 0, port: try address(of: all).port))) == EADDRINUSE)
   }
 
+  @Test func `listeners are shared, all else is one per open`() {
+    #expect(!SocketObject.isShared(.raw(.ipv4, ipProtocol: 1)))
+    #expect(!SocketObject.isShared(.udp(ipv4(port: 1))))
+    #expect(!SocketObject.isShared(.packet(interface: "lo")))
+    #expect(SocketObject.isShared(.tcp(ipv4(port: 1))))
+    #expect(SocketObject.isShared(.unix(path: "/x")))
+  }
+
+  @Test func `an IPv4 address written as IPv6 is refused`() {
+    // [::ffff:127.0.0.1] would be the IPv4 object under a second name.
+    var mapped = ipv6(port: 0)
+    for (index, byte) in [UInt8(0xff), 0xff, 127, 0, 0, 1].enumerated() { mapped.bytes[10 + index] = byte }
+    #expect(openFailure(.tcp(mapped)) == EINVAL)
+    #expect(openFailure(.udp(mapped)) == EINVAL)
+  }
+
   @Test(.enabled(if: Tier.networkNamespaces, "needs root and ip"))
   func `all of IPv6 is dual-stack also where the system's default is not`() throws {
     let namespace = try NetworkNamespaceFixture()
-    try run("ip", "netns", "exec", namespace.name, "sysctl", "-qw", "net.ipv6.bindv6only=1")
+    let setting = "/proc/sys/net/ipv6/bindv6only"
+    try run("ip", "netns", "exec", namespace.name, "sh", "-c", "echo 1 > \(setting)")
     let object = try listener(ipv6(last: 0, port: 80), network: namespace.network)
     // IPv4's wildcard is taken, because the object has it.
     #expect(openFailure(.tcp(ipv4(0, 0, 0, 0, port: 80)), network: namespace.network) == EADDRINUSE)

@@ -47,4 +47,30 @@ import Testing
     let operands = Operands(request: option(SOL_SOCKET, SO_KEEPALIVE))
     #expect(perform(object, .setoption, operands, payload: [1]).outcome == .failed(EINVAL))
   }
+
+  /// EFAULT from a system call ends the broker (`Linux.retrying`), so no application may be able to cause one.
+  @Test func `no option with any length of value brings the broker down`() throws {
+    var objects = [try openSocket(.tcp(ipv6(port: 0))), try openSocket(.udp(ipv4(port: 0)))]
+    if Tier.root {
+      objects.append(try openSocket(.raw(.ipv6, ipProtocol: 58)))
+      objects.append(try openSocket(.packet(interface: "lo")))
+    }
+    var answered = 0
+    for object in objects {
+      for level in [Int32(0), 1, 6, 17, 41, 58, 255, 263] {
+        for name in Int32(0)...80 {
+          let operands = Operands(request: option(level, name))
+          for length in [0, 1, 2, 4, 8, 12, 16, 20, 64, 256] {
+            let value = [UInt8](repeating: 0, count: length)
+            if perform(object, .setoption, operands, payload: value, room: 0).outcome == .done(0) { answered += 1 }
+            if case .done(let count) = perform(object, .getoption, operands, room: length).outcome {
+              #expect(count <= UInt64(length))
+              answered += 1
+            }
+          }
+        }
+      }
+    }
+    #expect(answered > 100)
+  }
 }

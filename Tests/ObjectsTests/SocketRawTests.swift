@@ -94,12 +94,4 @@ struct SocketRawTests {
     #expect(sent == 24)
     #expect(arrivesElsewhere(witness))
   }
-
-  @Test func `raw objects are one per open`() {
-    #expect(!SocketObject.isShared(.raw(.ipv4, ipProtocol: 1)))
-    #expect(!SocketObject.isShared(.udp(ipv4(port: 1))))
-    #expect(!SocketObject.isShared(.packet(interface: "lo")))
-    #expect(SocketObject.isShared(.tcp(ipv4(port: 1))))
-    #expect(SocketObject.isShared(.unix(path: "/x")))
-  }
 }

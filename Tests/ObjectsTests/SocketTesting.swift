@@ -74,6 +74,17 @@ final class NetworkNamespaceFixture: Sendable {
     try run("ip", "-n", name, "link", "set", "lo", "up")
   }
 
+  /// Two interfaces joined back to back, both up and noticed to be (linkwatch in net/core/link_watch.c is late).
+  func addPair(_ one: String, _ two: String) throws {
+    try run("ip", "-n", name, "link", "add", one, "type", "veth", "peer", "name", two)
+    for link in [one, two] { try run("ip", "-n", name, "link", "set", link, "up") }
+    for _ in 0..<200 {
+      if try run("ip", "-n", name, "-o", "link", "show", one).contains("state UP") { return }
+      Thread.sleep(forTimeInterval: 0.01)
+    }
+    throw ToolFailure(description: "\(one) does not come up")
+  }
+
   deinit {
     do { try run("ip", "netns", "delete", name) } catch { Issue.record("\(name) stays: \(error)") }
   }

@@ -51,6 +51,20 @@ import Testing
     withExtendedLifetime(first) {}
   }
 
+  @Test func `a listener that is too busy to answer is left alone`() throws {
+    let busy = try openSocket(.unix(path: path))
+    #expect(perform(busy, .listen, Operands(request: 0)).outcome == .done(0))
+    var waiting: [Connection] = []
+    for _ in 0..<8 {
+      let client = try Descriptor.socket(.unixStream)
+      guard (try? client.connect(toPath: path)) != nil else { break }
+      waiting.append(Connection(client))
+    }
+    #expect(waiting.count < 8, "the queue is full")
+    #expect(openFailure(.unix(path: path)) == EADDRINUSE)
+    #expect(Tier.exists(path))
+  }
+
   @Test func `a file that is no socket is never replaced`() throws {
     try folder.write("socket", [1, 2, 3])
     #expect(openFailure(.unix(path: path)) == EEXIST)
