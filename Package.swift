@@ -75,7 +75,9 @@ let package = Package(
     tests("AuthorityTests", ["Authority", "Instructions"]),
     tests("WireTests", ["Wire", "Instructions"]),
     tests("PolicyTests", ["Policy", "Authority", "Instructions"]),
-    tests("ConformanceTests", ["Entity", "Linux", "KernelEntity", "Authority", "Instructions"]),
+    .testTarget(
+      name: "ConformanceTests", dependencies: ["Entity", "Linux", "KernelEntity", "Authority", "Instructions"],
+      path: "Tests/ConformanceTests", exclude: ["native", "Vectors"], swiftSettings: swift),
     tests("ObjectsTests", ["Objects", "Linux", "Authority", "Instructions"]),
     tests("AuditTests", ["Audit", "Linux", "Authority", "Instructions"]),
     tests("MediationTests", ["Mediation", "Linux", "Entity", "Authority", "Instructions", "Wire"]),
