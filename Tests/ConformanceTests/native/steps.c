@@ -134,7 +134,10 @@ static void patterns(struct postern_limits *limits, const char *text, postern_u8
 		struct postern_address_limit *limit = &limits->addresses[limits->address_count++];
 
 		limit->uses = use;
-		text = address(text, &limit->family, limit->address);
+		if (strncmp(text, "family:", 7) == 0)
+			limit->family = (postern_u8)strtoul(text + 7, (char **)&text, 10);
+		else
+			text = address(text, &limit->family, limit->address);
 		limit->port_last = 65535;
 		limit->prefix_length = (postern_u8)strtoul(text + 1, (char **)&text, 10);
 		if (*text == ':') {
@@ -211,6 +214,11 @@ static void read_operands(const struct step *step, struct postern_operands *oper
 	} else if (to) {
 		to = address(to, &operands->family, operands->address);
 		operands->port = *to == ':' ? (postern_u16)strtoul(to + 1, NULL, 10) : 0;
+	}
+	/* What an IPv4 address leaves unused, filled as a mapped address has it. */
+	if (step_value(step, "tail")) {
+		operands->address[10] = operands->address[11] = 0xff;
+		inet_pton(POSTERN_FAMILY_INET, step_value(step, "tail"), operands->address + 12);
 	}
 }
 
@@ -344,7 +352,10 @@ static int run_drop(struct story *story, const struct step *step, unsigned int r
 		arguments.selector.fields |= POSTERN_SELECT_ID;
 		arguments.selector.id = record.association.id;
 	}
-	return call(story, request, &arguments, result, size);
+	call(story, request, &arguments, result, size);
+	if (step_value(step, "next") && arguments.next_expiry != step_number(step, "next", 0))
+		snprintf(result, size, "next %llu", (unsigned long long)arguments.next_expiry);
+	return 0;
 }
 
 static int run_end(struct story *story, const struct step *step, unsigned int request, char *result,
@@ -411,6 +422,15 @@ int step_run(struct story *story, const struct step *step, char *result, unsigne
 {
 	const char *verb = step->words[0];
 
+	if (strcmp(verb, "table") == 0) {
+		struct postern_entity_configuration configuration = {
+			.associations = (postern_u32)step_number(step, "associations", 0),
+		};
+
+		postern_entity_destroy(story->entity);
+		snprintf(result, size, "granted");
+		return postern_entity_create(&configuration, &story->entity);
+	}
 	if (strcmp(verb, "object") == 0)
 		return run_object(story, step, POSTERN_ENTITY_ADD_OBJECT, result, size);
 	if (strcmp(verb, "replace") == 0)
