@@ -23,6 +23,8 @@ public struct JournalReader: ~Copyable {
   private var wanted: UInt64
   /// Damage that was told already ends here.
   private var damageEnd: UInt64 = 0
+  /// A segment without a head that has been passed over and not been told.
+  private var headless: JournalItem?
 
   /// - Parameter from: the first sequence number that is wanted; those that are no longer kept are passed over.
   public init(directory path: String, from sequence: UInt64 = 0) throws(JournalError) {
@@ -44,7 +46,12 @@ public struct JournalReader: ~Copyable {
   private mutating func step() throws(SystemError) -> JournalItem? {
     while true {
       if cursor == nil {
-        guard try openSegment() else { return nil }
+        let isOpen = try openSegment()
+        if let item = headless {
+          headless = nil
+          return item
+        }
+        guard isOpen else { return nil }
       }
       if let size = try cursor?.size(), let offset = cursor?.offset, size < offset {
         // The writer has cut what it could not make durable: begin the segment again, past what was told.
@@ -108,6 +115,7 @@ public struct JournalReader: ~Copyable {
       }
       let first = all[low]
       if let file = try directory.openToRead(SegmentName.name(first: first)) {
+        let size = try file.size()
         if let opened = try SegmentCursor(file) {
           cursor = consume opened
           segment = first
@@ -118,6 +126,7 @@ public struct JournalReader: ~Copyable {
         // Being made by the writer, if it is the last.
         if low + 1 == all.count { return false }
         wanted = max(wanted, all[low + 1])
+        headless = .damaged(segment: first, offset: 0, length: size)
       }
       // Removed by the retention, or without a head.
       all.remove(at: low)
