@@ -16,7 +16,7 @@ extension AuditRecord {
   /// The record in a whole frame; marker and checksum have been compared before.
   ///
   /// Fields that a later version added behind the known ones are passed over; an unknown kind or code is an error.
-  init(decoding frame: [UInt8]) throws(AuditFormatError) {
+  public init(decoding frame: [UInt8]) throws(AuditFormatError) {
     guard frame.count >= Frame.minimumLength else { throw .truncated }
     let head = Int(frame[13])
     guard frame[12] >= 1, head >= Frame.headLength, head + Frame.trailerLength <= frame.count else {

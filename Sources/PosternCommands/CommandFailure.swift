@@ -46,6 +46,24 @@ struct CommandFailure: Error, Sendable, Hashable {
       hint: status == .notPermitted ? "Ask as root, as the broker's own user, or as a member of its admins group." : "")
   }
 
+  static func unreachable(_ path: String, _ error: SystemError) -> CommandFailure {
+    CommandFailure(
+      .unreachable,
+      "no broker at \(path.escapedForTerminal): \(SystemError.message(of: error.errno)) (\(SystemError.symbol(of: error.errno)))",
+      errno: error.errno, hint: "Start posternd, or name its socket with --socket or $POSTERN_SOCKET.")
+  }
+
+  /// The broker, or this program, does not keep to the protocol.
+  static func protocolViolation(_ text: String) -> CommandFailure {
+    CommandFailure(
+      .bug, "the broker's answer makes no sense: \(text.escapedForTerminal)",
+      hint: "`postern --version` and `postern status` show whether both are of one version; else it is a bug.")
+  }
+
+  static func unexpectedReply(_ request: String) -> CommandFailure {
+    .protocolViolation("another kind of answer than \(request) has")
+  }
+
   static func disconnected(_ action: String) -> CommandFailure {
     CommandFailure(
       .unreachable, "\(action.escapedForTerminal): the broker closed the connection",

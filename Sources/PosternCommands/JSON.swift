@@ -1,3 +1,5 @@
+import Audit
+
 /// A JSON value to be printed (RFC 8259); objects keep the order they are written in.
 enum JSON: Sendable, Hashable {
   case null
@@ -25,59 +27,29 @@ enum JSON: Sendable, Hashable {
 
   /// On one line, without a line end.
   var line: String {
-    var text = ""
-    append(to: &text)
-    return text
+    var writer = JSONWriter()
+    write(to: &writer)
+    return writer.text
   }
 
-  private func append(to text: inout String) {
+  private func write(to writer: inout JSONWriter) {
     switch self {
-    case .null: text += "null"
-    case .bool(let value): text += value ? "true" : "false"
-    case .number(let value): text += String(value)
-    case .unsigned(let value): text += String(value)
-    case .string(let value): JSON.append(value, to: &text)
+    case .null: writer.null()
+    case .bool(let value): writer.bool(value)
+    case .number(let value): writer.number(value)
+    case .unsigned(let value): writer.number(value)
+    case .string(let value): writer.string(value)
     case .array(let values):
-      text += "["
-      for (index, value) in values.enumerated() {
-        if index > 0 { text += "," }
-        value.append(to: &text)
-      }
-      text += "]"
+      writer.beginArray()
+      for value in values { value.write(to: &writer) }
+      writer.endArray()
     case .object(let members):
-      text += "{"
-      for (index, member) in members.enumerated() {
-        if index > 0 { text += "," }
-        JSON.append(member.key, to: &text)
-        text += ":"
-        member.value.append(to: &text)
+      writer.beginObject()
+      for member in members {
+        writer.key(member.key)
+        member.value.write(to: &writer)
       }
-      text += "}"
+      writer.endObject()
     }
-  }
-
-  private static func append(_ value: String, to text: inout String) {
-    text += "\""
-    for scalar in value.unicodeScalars {
-      switch scalar {
-      case "\"": text += "\\\""
-      case "\\": text += "\\\\"
-      case "\n": text += "\\n"
-      case "\r": text += "\\r"
-      case "\t": text += "\\t"
-      // Printed JSON is looked at in terminals too: whatever could move a cursor or turn a line around is escaped.
-      case _ where scalar.isUnsafeOnTerminals:
-        var unit = [UInt16]()
-        unit.append(contentsOf: String(scalar).utf16)
-        for code in unit { text += "\\u" + hexadecimal(code) }
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    text += "\""
-  }
-
-  private static func hexadecimal(_ code: UInt16) -> String {
-    let digits = String(code, radix: 16)
-    return String(repeating: "0", count: 4 - digits.count) + digits
   }
 }

@@ -1,28 +1,8 @@
-extension Unicode.Scalar {
-  /// Whether a terminal would act on it or reorder what stands around it, rather than show it.
-  var isUnsafeOnTerminals: Bool {
-    switch properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: true
-    default: false
-    }
-  }
-}
+import Audit
 
 extension String {
   /// One line that shows every character and obeys none: names and messages come from others.
-  var escapedForTerminal: String {
-    var result = ""
-    for scalar in unicodeScalars {
-      if scalar == "\\" {
-        result += "\\\\"
-      } else if scalar.isUnsafeOnTerminals {
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      } else {
-        result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
-  }
+  var escapedForTerminal: String { ByteString(self).escaped }
 }
 
 /// Emphasis for people at a terminal; nothing anywhere else.

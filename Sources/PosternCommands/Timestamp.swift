@@ -1,35 +1,15 @@
+import Audit
+
 /// Times as commands print and read them: RFC 3339 in UTC.
 enum Timestamp {
   private static let second: UInt64 = 1_000_000_000
 
   /// With nanoseconds, for programs.
-  static func exact(_ nanoseconds: UInt64) -> String {
-    let fraction = String(nanoseconds % second)
-    return calendar(nanoseconds) + "." + String(repeating: "0", count: 9 - fraction.count) + fraction + "Z"
-  }
+  static func exact(_ nanoseconds: UInt64) -> String { AuditTime(wall: nanoseconds, boottime: 0).text }
 
   /// To the second, for people.
-  static func short(_ nanoseconds: UInt64) -> String { calendar(nanoseconds) + "Z" }
-
-  private static func calendar(_ nanoseconds: UInt64) -> String {
-    let seconds = nanoseconds / second
-    let (day, time) = (Int64(seconds / 86400), seconds % 86400)
-    // Days since 0000-03-01 split into eras of 400 years, so that the leap day ends a year.
-    let shifted = day + 719_468
-    let (era, dayOfEra) = (shifted / 146_097, shifted % 146_097)
-    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let monthFromMarch = (5 * dayOfYear + 2) / 153
-    let dayOfMonth = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
-    let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-    return digits(year, 4) + "-" + digits(month, 2) + "-" + digits(dayOfMonth, 2) + "T"
-      + digits(Int64(time / 3600), 2) + ":" + digits(Int64(time / 60 % 60), 2) + ":" + digits(Int64(time % 60), 2)
-  }
-
-  private static func digits(_ value: Int64, _ width: Int) -> String {
-    let text = String(value)
-    return String(repeating: "0", count: max(0, width - text.count)) + text
+  static func short(_ nanoseconds: UInt64) -> String {
+    String(exact(nanoseconds).prefix { $0 != "." }) + "Z"
   }
 
   /// Nanoseconds since 1970 of a time such as `2026-02-01T12:00:00.5Z` or `…+01:00`, or nil.
