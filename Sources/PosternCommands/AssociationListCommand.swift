@@ -1,4 +1,5 @@
 import ArgumentParser
+import Postern
 import Wire
 
 struct AssociationListCommand: BrokerCommand {
@@ -10,16 +11,9 @@ struct AssociationListCommand: BrokerCommand {
 
   func perform(_ session: Session) throws(CommandFailure) {
     let broker = try session.connect()
-    var rows: [AssociationRow] = []
-    var query = AssociationQuery(
+    let query = AssociationQuery(
       object: selectors.object ?? "", application: selectors.application ?? "", pid: selectors.pid ?? 0)
-    repeat {
-      guard case .associations(let page) = try broker.ask(.associations(query), for: "association list") else {
-        throw .unexpectedReply("association list")
-      }
-      rows += page.rows
-      query.cursor = page.next
-    } while query.cursor != 0
+    let rows = try session.asking("association list") { () throws(PosternError) in try broker.associations(query) }
     var table = Table(
       .init("ID", .right), .init("OBJECT"), .init("APPLICATION"), .init("PID", .right), .init("PATH"),
       .init("OPERATIONS"), .init("SINCE"), .init("STATE"))
@@ -30,7 +24,7 @@ struct AssociationListCommand: BrokerCommand {
         .init(row.state.name, row.state == .live ? .good : .doubtful),
       ]
     }
-    try session.print(table, json: rows.map(\.json), empty: emptiness(isAdmin: broker.welcome.admin))
+    try session.print(table, json: rows.map(\.json), empty: emptiness(isAdmin: session.isAdmin(broker)))
   }
 
   private func emptiness(isAdmin: Bool) -> String {

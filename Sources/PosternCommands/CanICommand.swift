@@ -1,6 +1,7 @@
 import ArgumentParser
 import Instructions
 import Linux
+import Postern
 import Wire
 
 struct CanICommand: BrokerCommand {
@@ -33,9 +34,8 @@ struct CanICommand: BrokerCommand {
     let action = "can-i \(operation.name) \(object)"
     let uid = try user.map { (name) throws(CommandFailure) in try CanICommand.userID(name) }
     let question = CanI(operations: OperationSet(operation), object: object, uid: uid, executable: executable ?? "")
-    guard case .verdict(let verdict) = try session.connect().ask(.canI(question), for: action) else {
-      throw .unexpectedReply(action)
-    }
+    let broker = try session.connect()
+    let verdict = try session.asking(action) { () throws(PosternError) in try broker.canI(question) }
     if session.format == .json {
       try session.print(json(verdict))
       if !verdict.allowed { throw .silent(.denied) }

@@ -1,6 +1,6 @@
 import Instructions
 import Linux
-import Wire
+import Postern
 
 /// Why a command ends with another code than 0, and what the person is told.
 struct CommandFailure: Error, Sendable, Hashable {
@@ -46,28 +46,38 @@ struct CommandFailure: Error, Sendable, Hashable {
       hint: status == .notPermitted ? "Ask as root, as the broker's own user, or as a member of its admins group." : "")
   }
 
-  static func unreachable(_ path: String, _ error: SystemError) -> CommandFailure {
-    CommandFailure(
-      .unreachable,
-      "no broker at \(path.escapedForTerminal): \(SystemError.message(of: error.errno)) (\(SystemError.symbol(of: error.errno)))",
-      errno: error.errno, hint: "Start posternd, or name its socket with --socket or $POSTERN_SOCKET.")
+  /// A failed operation on an object; the check had allowed it.
+  static func failedOperation(_ action: String, errno: Int32, _ text: String) -> CommandFailure {
+    let why = text.isEmpty ? SystemError.message(of: errno) : text.escapedForTerminal
+    return CommandFailure(
+      .failed, "\(action.escapedForTerminal): allowed, but it failed: \(why) (\(SystemError.symbol(of: errno)))",
+      errno: errno)
   }
 
-  /// The broker, or this program, does not keep to the protocol.
-  static func protocolViolation(_ text: String) -> CommandFailure {
-    CommandFailure(
-      .bug, "the broker's answer makes no sense: \(text.escapedForTerminal)",
-      hint: "`postern --version` and `postern status` show whether both are of one version; else it is a bug.")
-  }
-
-  static func unexpectedReply(_ request: String) -> CommandFailure {
-    .protocolViolation("another kind of answer than \(request) has")
-  }
-
-  static func disconnected(_ action: String) -> CommandFailure {
-    CommandFailure(
-      .unreachable, "\(action.escapedForTerminal): the broker closed the connection",
-      hint: "Look at the broker's own messages; `postern status` shows whether it is back.")
+  /// What the client library threw.
+  init(_ error: PosternError, during action: String) {
+    let name = action.escapedForTerminal
+    switch error {
+    case .refused(let refusal, let errno): self = .refused(action, refusal, errno: errno)
+    case .failed(let errno, let text): self = .failed(action, errno: errno, text)
+    case .unreachable(let error):
+      let path = error.path.isEmpty ? "" : " at \(error.path.escapedForTerminal)"
+      self.init(
+        .unreachable,
+        "\(name): no broker\(path): \(SystemError.message(of: error.errno)) (\(SystemError.symbol(of: error.errno)))",
+        errno: error.errno, hint: "Start posternd, or name its socket with --socket or $POSTERN_SOCKET.")
+    case .disconnected(let error):
+      self.init(
+        .unreachable, "\(name): the broker has gone away", errno: error.errno,
+        hint: "`postern status` shows whether it is back; posternd's own messages say why it went.")
+    case .violation(let error):
+      self.init(
+        .bug, "\(name): the broker's answer makes no sense: \(error)",
+        hint: "`postern --version` and `postern status` show whether both are of one version; if so, it is a bug.")
+    case .usage(let errno, let text):
+      self.init(
+        .usage, "\(name): \(text.escapedForTerminal) (\(SystemError.symbol(of: errno)))", errno: errno)
+    }
   }
 
   /// Our own output could not be written. Nobody reading any more is nothing to complain about.
@@ -117,5 +127,14 @@ extension CommandFailure {
     if let message = refusal?.message, !message.isEmpty { result += "  policy: \(message.escapedForTerminal)\n" }
     if !hint.isEmpty { result += "  hint: \(hint)\n" }
     return result
+  }
+}
+
+extension CommandFailure {
+  /// The same, told after what had been done before it.
+  func after(_ progress: String) -> CommandFailure {
+    var copy = self
+    if !copy.text.isEmpty { copy.text = progress + copy.text }
+    return copy
   }
 }

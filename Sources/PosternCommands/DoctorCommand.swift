@@ -1,4 +1,5 @@
 import ArgumentParser
+import Postern
 import Wire
 
 struct DoctorCommand: BrokerCommand {
@@ -9,10 +10,10 @@ struct DoctorCommand: BrokerCommand {
 
   func perform(_ session: Session) throws(CommandFailure) {
     let broker = try session.connect()
-    guard case .doctor(let page) = try broker.ask(.doctor, for: "doctor") else { throw .unexpectedReply("doctor") }
+    let rows = try session.asking("doctor") { () throws(PosternError) in try broker.doctor() }
     var table = Table(.init("SUBJECT"), .init("STATE"), .init("WHY"))
-    table.rows = page.rows.map { [.init($0.subject), .init($0.state.name, $0.state.style), .init($0.why)] }
-    try session.print(table, json: page.rows.map(\.json), empty: "the broker has tried nothing")
+    table.rows = rows.map { [.init($0.subject), .init($0.state.name, $0.state.style), .init($0.why)] }
+    try session.print(table, json: rows.map(\.json), empty: "the broker has tried nothing")
   }
 }
 

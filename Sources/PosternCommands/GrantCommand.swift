@@ -1,5 +1,6 @@
 import ArgumentParser
 import Instructions
+import Postern
 import Wire
 
 struct GrantCommand: BrokerCommand {
@@ -28,7 +29,8 @@ struct GrantCommand: BrokerCommand {
   func perform(_ session: Session) throws(CommandFailure) {
     let action = "grant \(object) to \(application)"
     let order = GrantOrder(application: application, object: object, operations: operations, expires: expires ?? 0)
-    guard case .done = try session.connect().ask(.grant(order), for: action) else { throw .unexpectedReply("grant") }
+    let broker = try session.connect()
+    try session.asking(action) { () throws(PosternError) in try broker.grant(order) }
     let names = operations.names
     switch session.format {
     case .json:

@@ -3,6 +3,9 @@ import Linux
 
 /// `postern` as a function: arguments in, exit code out.
 public enum Invocation {
+  /// Runs the command that the process was started for, and ends the process.
+  public static func main() -> Never { OwnProcess.exit(run(Array(CommandLine.arguments.dropFirst()))) }
+
   /// Runs one command with the process's own streams.
   ///
   /// - Parameter arguments: without the program's name.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Postern
 import Wire
 
 struct ObjectListCommand: BrokerCommand {
@@ -9,7 +10,7 @@ struct ObjectListCommand: BrokerCommand {
 
   func perform(_ session: Session) throws(CommandFailure) {
     let broker = try session.connect()
-    let rows = try broker.objects(named: "", for: "object list")
+    let rows = try session.asking("object list") { () throws(PosternError) in try broker.objects() }
     var table = Table(
       .init("NAME"), .init("KIND"), .init("OPERATIONS"), .init("ASSOCIATIONS", .right), .init("STATE"),
       .init("SPECIFICATION"))
@@ -21,22 +22,8 @@ struct ObjectListCommand: BrokerCommand {
     }
     try session.print(
       table, json: rows.map(\.json),
-      empty: broker.welcome.admin
+      empty: session.isAdmin(broker)
         ? "no objects: the policy names none" : "no objects: the policy grants none to this user and program")
-  }
-}
-
-extension BrokerLink {
-  /// - Parameter named: empty: all.
-  func objects(named name: String, for action: String) throws(CommandFailure) -> [ObjectRow] {
-    var rows: [ObjectRow] = []
-    var query = ObjectQuery(name: name)
-    repeat {
-      guard case .objects(let page) = try ask(.objects(query), for: action) else { throw .unexpectedReply(action) }
-      rows += page.rows
-      query.cursor = page.next
-    } while query.cursor != 0
-    return rows
   }
 }
 

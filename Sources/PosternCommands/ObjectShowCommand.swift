@@ -1,5 +1,6 @@
 import ArgumentParser
 import Instructions
+import Postern
 import Wire
 
 struct ObjectShowCommand: BrokerCommand {
@@ -12,7 +13,8 @@ struct ObjectShowCommand: BrokerCommand {
 
   func perform(_ session: Session) throws(CommandFailure) {
     let action = "object show \(name)"
-    let rows = try session.connect().objects(named: name, for: action)
+    let broker = try session.connect()
+    let rows = try session.asking(action) { () throws(PosternError) in try broker.objects(named: name) }
     guard let row = rows.first(where: { $0.name == name }) else { throw .refused(action, Refusal(.noSuchObject)) }
     if session.format == .json { return try session.print(row.json) }
     var table = Table(.init("KEY"), .init("VALUE"))

@@ -17,7 +17,7 @@ struct PosternCommand: ParsableCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  func run() throws { throw CleanExit.helpRequest(self) }
+  func run() throws { throw ValidationError("A command is missing.") }
 
   /// The words that lead from the program to `command`.
   static func words(of command: any ParsableCommand.Type) -> [String] {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Postern
 import Wire
 
 struct ReloadCommand: BrokerCommand {
@@ -9,17 +10,7 @@ struct ReloadCommand: BrokerCommand {
 
   func perform(_ session: Session) throws(CommandFailure) {
     let broker = try session.connect()
-    var rows: [MistakeRow] = []
-    var reply = try broker.ask(.reload, for: "reload")
-    while case .mistakes(let page) = reply {
-      rows += page.rows
-      if page.next == 0 { break }
-      reply = try broker.next(for: "reload")
-    }
-    switch reply {
-    case .done, .mistakes: break
-    default: throw .unexpectedReply("reload")
-    }
+    let rows = try session.asking("reload") { () throws(PosternError) in try broker.reload() }
     let mistakes = Mistakes(rows: rows)
     session.complain(mistakes.lines)
     if session.format == .json {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Instructions
+import Postern
 import Wire
 
 struct RevokeCommand: BrokerCommand {
@@ -36,19 +37,11 @@ struct RevokeCommand: BrokerCommand {
   }
 
   func perform(_ session: Session) throws(CommandFailure) {
-    var order = Revoke(
+    let order = Revoke(
       object: selectors.object ?? "", application: selectors.application ?? "", pid: selectors.pid ?? 0,
-      association: association, all: all)
-    if let timeout { order.timeout = timeout }
+      association: association, all: all, timeout: timeout ?? 1000)
     let broker = try session.connect()
-    var rows: [RevocationRow] = []
-    var reply = try broker.ask(.revoke(order), for: "revoke")
-    while true {
-      guard case .revocations(let page) = reply else { throw .unexpectedReply("revoke") }
-      rows += page.rows
-      if page.next == 0 { break }
-      reply = try broker.next(for: "revoke")
-    }
+    let rows = try session.asking("revoke") { () throws(PosternError) in try broker.revoke(order) }
     var table = Table(
       .init("ID", .right), .init("OBJECT"), .init("APPLICATION"), .init("PID", .right), .init("PATH"),
       .init("VERDICT"))

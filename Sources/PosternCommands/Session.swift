@@ -1,6 +1,5 @@
-import Instructions
 import Linux
-import Wire
+import Postern
 
 /// One run of one command: what it was asked, what it prints, and its connection to the broker.
 final class Session {
@@ -17,10 +16,24 @@ final class Session {
     socket = options.socket
   }
 
-  /// A new connection.
-  func connect() throws(CommandFailure) -> BrokerLink {
-    try BrokerLink(path: socket ?? BrokerLink.defaultPath(surroundings))
+  /// A new connection to the broker, and what the broker said about us.
+  func connect() throws(CommandFailure) -> PosternConnection {
+    try asking(command) { () throws(PosternError) in
+      try PosternConnection(path: socket, client: "postern")
+    }
   }
+
+  /// What `body` gives; every no of the broker becomes what the person is told.
+  ///
+  /// - Parameter action: what was asked for, `read scratch`.
+  func asking<Result: ~Copyable>(
+    _ action: String, _ body: () throws(PosternError) -> Result
+  ) throws(CommandFailure) -> Result {
+    do { return try body() } catch { throw CommandFailure(error, during: action) }
+  }
+
+  /// Whether the broker counts us among its admins.
+  func isAdmin(_ connection: PosternConnection) -> Bool { (try? connection.welcome().admin) ?? false }
 
   // MARK: Printing
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Postern
 import Wire
 
 struct StatusCommand: BrokerCommand {
@@ -9,12 +10,12 @@ struct StatusCommand: BrokerCommand {
 
   func perform(_ session: Session) throws(CommandFailure) {
     let broker = try session.connect()
-    guard case .status(let page) = try broker.ask(.status, for: "status") else { throw .unexpectedReply("status") }
+    let rows = try session.asking("status") { () throws(PosternError) in try broker.status() }
     if session.format == .json {
-      return try session.print(JSON.object(page.rows.map { JSON.Member(key: $0.key, value: $0.json) }))
+      return try session.print(JSON.object(rows.map { JSON.Member(key: $0.key, value: $0.json) }))
     }
     var table = Table(.init("KEY"), .init("VALUE"))
-    table.rows = page.rows.map { [.init($0.key), .init($0.value)] }
+    table.rows = rows.map { [.init($0.key), .init($0.value)] }
     try session.print(table, json: [], empty: "the broker tells nothing about itself")
   }
 }

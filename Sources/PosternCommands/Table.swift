@@ -22,6 +22,12 @@ struct Table {
       self.style = style
     }
 
+    /// - Parameter escaped: was made safe for terminals already.
+    init(escaped text: String, _ style: Style = .plain) {
+      self.text = text.isEmpty ? "-" : text
+      self.style = style
+    }
+
     init(_ number: some BinaryInteger) { self.init(String(number)) }
     init(stringLiteral text: String) { self.init(text) }
   }
@@ -30,13 +36,14 @@ struct Table {
   var rows: [[Cell]] = []
 
   init(_ columns: Column...) { self.columns = columns }
+  init(columns: [Column]) { self.columns = columns }
 
   /// The lines, each with its line end; no line ends in spaces.
-  func text(coloured: Bool) -> String {
+  func text(coloured: Bool, withTitles: Bool = true) -> String {
     let widths = columns.indices.map { index in
       rows.reduce(columns[index].title.count) { max($0, $1[index].text.count) }
     }
-    var result = line(columns.map { Cell($0.title, .bold) }, widths, coloured)
+    var result = withTitles ? line(columns.map { Cell($0.title, .bold) }, widths, coloured) : ""
     for row in rows { result += line(row, widths, coloured) }
     return result
   }
