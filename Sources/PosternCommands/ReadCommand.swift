@@ -1,6 +1,5 @@
 import ArgumentParser
 import Instructions
-import Linux
 
 struct ReadCommand: BrokerCommand {
   static let configuration = CommandConfiguration(
@@ -26,20 +25,17 @@ struct ReadCommand: BrokerCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  /// Bytes asked for at a time; the client library splits them into instructions.
-  private static let piece: UInt64 = 1 << 20
-
   func perform(_ session: Session) throws(CommandFailure) {
     let action = "read \(object)"
-    let handle = try session.connect().open(object, OperationSet(.read), for: action)
+    let channel = try ObjectChannel(object, .read, session, action: action)
     var position = offset ?? 0
     var left = length ?? .max
     // What has a length is read to its end; of anything else one read is one report, one line state, one second.
     repeat {
-      let wanted = min(left, handle.length == 0 ? UInt64(handle.maximumPayload) : ReadCommand.piece)
+      let wanted = Int(min(left, UInt64(channel.piece)))
       let bytes: [UInt8]
       do {
-        bytes = try handle.read(Int(wanted), at: position, for: action)
+        bytes = try channel.read(wanted, at: position)
       } catch {
         guard position > offset ?? 0 else { throw error }
         throw error.after("\(position - (offset ?? 0)) bytes were read, then ")
@@ -48,6 +44,6 @@ struct ReadCommand: BrokerCommand {
       try session.print(bytes: bytes)
       position += UInt64(bytes.count)
       left -= UInt64(bytes.count)
-    } while left > 0 && handle.length != 0
+    } while left > 0 && channel.length != 0
   }
 }

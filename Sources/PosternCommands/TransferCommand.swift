@@ -1,5 +1,6 @@
 import ArgumentParser
 import Instructions
+import Wire
 
 struct TransferCommand: BrokerCommand {
   static let configuration = CommandConfiguration(
@@ -24,18 +25,15 @@ struct TransferCommand: BrokerCommand {
 
   func validate() throws {
     guard !write.isEmpty || read > 0 else { throw ValidationError("Say what to do: --write HEX, --read N, or both.") }
-    guard write.count <= TransferCommand.most, read <= TransferCommand.most else {
-      throw ValidationError("One transaction has at most \(TransferCommand.most) bytes either way.")
+    guard write.count <= Bounds.payload, read <= UInt64(Bounds.payload) else {
+      throw ValidationError("One transaction has at most \(Bounds.payload) bytes either way.")
     }
   }
 
-  /// What one instruction carries.
-  private static let most = 65_536
-
   func perform(_ session: Session) throws(CommandFailure) {
     let action = "transfer \(object)"
-    let handle = try session.connect().open(object, OperationSet(.transfer), for: action)
-    let bytes = try handle.transfer(write, reading: Int(read), for: action)
+    let channel = try ObjectChannel(object, .transfer, session, action: action)
+    let bytes = try channel.transfer(write, reading: Int(read))
     switch session.format {
     case .json:
       try session.print(

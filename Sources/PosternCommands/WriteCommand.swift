@@ -1,6 +1,5 @@
 import ArgumentParser
 import Instructions
-import Linux
 
 struct WriteCommand: BrokerCommand {
   static let configuration = CommandConfiguration(
@@ -22,11 +21,10 @@ struct WriteCommand: BrokerCommand {
 
   /// Bytes of a pipe that are kept.
   private static let largestPipe = 256 << 20
-  private static let piece = 1 << 20
 
   func perform(_ session: Session) throws(CommandFailure) {
     let action = "write \(object)"
-    let handle = try session.connect().open(object, OperationSet(.write), for: action)
+    let channel = try ObjectChannel(object, .write, session, action: action)
     var input = Input(session.surroundings)
     let size: UInt64
     if let known = session.surroundings.inputSize {
@@ -41,39 +39,36 @@ struct WriteCommand: BrokerCommand {
       size = UInt64(input.held.count)
     }
     let start = offset ?? 0
-    if handle.length != 0, start > handle.length || size > handle.length - start {
-      try refuseCrossing(handle, start, size, action)
-    }
-    let written = try writeAll(handle, &input, from: start, action)
+    let crosses = channel.length != 0 && (start > channel.length || size > channel.length - start)
+    if crosses, size > UInt64(channel.instruction) { try refuseCrossing(channel, start) }
+    let written = try writeAll(channel, &input, from: start)
     if session.format == .json {
       try session.print(
         JSON.object(["object": .string(object), "offset": .unsigned(start), "written": .unsigned(written)]))
     }
   }
 
-  /// Has the broker refuse what crosses the end, so that the refusal is recorded where all refusals are; a write of that
-  /// one piece alone writes nothing.
-  private func refuseCrossing(
-    _ handle: ObjectLink, _ start: UInt64, _ size: UInt64, _ action: String
-  ) throws(CommandFailure) {
-    let most = min(UInt64(handle.maximumPayload), size)
-    let offset = start >= handle.length ? start : max(start, handle.length - min(handle.length, most - 1))
-    _ = try handle.write([UInt8](repeating: 0, count: Int(most)), at: offset, for: action)
-    throw .protocolViolation("a write that crosses the end of \(object) was performed")
+  /// Has the broker refuse what would cross the end only in a later instruction, so that the refusal is recorded where
+  /// all refusals are. One byte outside the range is asked for: that can harm nothing.
+  private func refuseCrossing(_ channel: ObjectChannel, _ start: UInt64) throws(CommandFailure) {
+    _ = try channel.write([0], at: max(start, channel.length))
+    throw CommandFailure(.bug, "write \(object.escapedForTerminal): the broker wrote past the end of the range")
   }
 
   private func writeAll(
-    _ handle: ObjectLink, _ input: inout Input, from start: UInt64, _ action: String
+    _ channel: ObjectChannel, _ input: inout Input, from start: UInt64
   ) throws(CommandFailure) -> UInt64 {
     var written: UInt64 = 0
     while true {
-      try input.fill(WriteCommand.piece)
-      let bytes = input.held.prefix(WriteCommand.piece)
+      try input.fill(channel.piece)
+      let bytes = input.held.prefix(channel.piece)
       if bytes.isEmpty { return written }
       let count: Int
       do {
-        count = try handle.write(Array(bytes), at: start + written, for: action)
-        if count == 0 { throw CommandFailure.failed(action, errno: 5, "the object takes no more bytes") }
+        count = try channel.write(Array(bytes), at: start &+ written)
+        if count == 0 {
+          throw CommandFailure(.failed, "write \(object.escapedForTerminal): the object takes no more bytes")
+        }
       } catch {
         guard written > 0 else { throw error }
         throw error.after("\(written) bytes were written, then ")
@@ -96,7 +91,7 @@ struct WriteCommand: BrokerCommand {
       while !hasEnded, held.count < count {
         var bytes = Array(held)
         do {
-          hasEnded = try surroundings.read(into: &bytes, limit: min(count - held.count, WriteCommand.piece)) == 0
+          hasEnded = try surroundings.read(into: &bytes, limit: min(count - held.count, 1 << 20)) == 0
         } catch { throw CommandFailure(.failed, "the input: \(error)".escapedForTerminal, errno: error.errno) }
         held = bytes[...]
       }
