@@ -71,19 +71,11 @@ public enum StandardStream: Int32, Sendable, Hashable {
   }
 }
 
-/// Facts and switches of the process we are.
+/// Switches of the process we are.
 public enum OwnProcess {
-  /// The variable's value (environ(7)), or nil. Not for programs that change their environment in other threads.
-  public static func environment(_ name: String) -> String? {
-    // SAFETY: the string is copied before anything could change it.
-    guard let value = unsafe getenv(name) else { return nil }
-    return unsafe String(cString: value)
-  }
-
   /// A write to a pipe that nobody reads gives EPIPE from now on, no signal (signal(7), SIGPIPE).
   public static func ignoreBrokenPipes() {
-    // SAFETY: SIG_IGN is no handler that could be called.
-    _ = unsafe signal(SIGPIPE, SIG_IGN)
+    _ = signal(SIGPIPE, SIG_IGN)
   }
 
   /// exit(3)

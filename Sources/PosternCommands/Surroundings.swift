@@ -25,6 +25,6 @@ final class ProcessSurroundings: Surroundings {
 
   var inputSize: UInt64? { StandardStream.input.remainingFileSize }
   func isTerminal(_ stream: StandardStream) -> Bool { stream.isTerminal }
-  func variable(_ name: String) -> String? { OwnProcess.environment(name) }
+  func variable(_ name: String) -> String? { Environment[name] }
   var now: UInt64 { Clock.wall() }
 }
