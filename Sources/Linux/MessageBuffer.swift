@@ -45,6 +45,23 @@
     return try body(unsafe valid.span)
   }
 
+  /// Calls `body` with the valid bytes in both forms: elements to decode, raw bytes to hand on.
+  public borrowing func withSpans<Result: ~Copyable, Failure: Error>(
+    _ body: (Span<UInt8>, RawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try withSpan { (elements) throws(Failure) -> Result in
+      try withBytes { (bytes) throws(Failure) -> Result in try body(elements, bytes) }
+    }
+  }
+
+  /// Appends a copy of `bytes`, which must fit.
+  public mutating func append(_ bytes: [UInt8]) {
+    precondition(bytes.count <= capacity - count)
+    // SAFETY: the destination lies in our own storage, behind what is valid.
+    unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count...]).copyBytes(from: bytes)
+    count += bytes.count
+  }
+
   /// A copy of the valid bytes.
   public borrowing func copy() -> [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
 
@@ -54,12 +71,12 @@
     count = newCount
   }
 
-  /// Appends what `body` writes; what it wrote stands even when it throws.
+  /// Appends what `body` writes, at most `limit` bytes; what it wrote stands even when it throws.
   public mutating func append<Result: ~Copyable, Failure: Error>(
-    _ body: (inout OutputRawSpan) throws(Failure) -> Result
+    limit: Int = .max, _ body: (inout OutputRawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     // SAFETY: the free part of our own storage; exclusive because self is mutated.
-    let free = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count...])
+    let free = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count..<(count + min(limit, capacity - count))])
     var output = unsafe OutputRawSpan(buffer: free, initializedCount: 0)
     do {
       let result = try body(&output)
@@ -93,15 +110,5 @@
     let valid = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[0..<count])
     var span = unsafe valid.mutableBytes
     return body(&span)
-  }
-}
-
-extension [UInt8] {
-  /// Calls `body` with the elements as raw bytes, which is how effects take payloads.
-  public func withRawSpan<Result: ~Copyable, Failure: Error>(
-    _ body: (RawSpan) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    // SAFETY: UInt8 has no padding, and the array lives during the call.
-    try unsafe body(span.bytes)
   }
 }

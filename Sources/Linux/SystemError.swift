@@ -21,15 +21,6 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     return "\(operation)\(subject): \(SystemError.message(of: errno))"
   }
 
-  /// EIO, for those who have no C library at hand.
-  public static let inputOutput: Int32 = EIO
-  public static let canceled: Int32 = ECANCELED
-  public static let again: Int32 = EAGAIN
-  public static let invalid: Int32 = EINVAL
-  public static let notPermitted: Int32 = EPERM
-  public static let noSuchProcess: Int32 = ESRCH
-  public static let noBuffers: Int32 = ENOBUFS
-
   /// strerror(3) of `errno`.
   public static func message(of errno: Int32) -> String {
     // SAFETY: strerrordesc_np(3) returns a static string or null, and is thread-safe.
@@ -61,4 +52,19 @@ func retrying(_ operation: StaticString, _ path: @autoclosure () -> String = "",
     precondition(code != EFAULT, "EFAULT on our own memory")
     throw SystemError(errno: code, operation: "\(operation)", path: path())
   }
+}
+
+/// The error numbers that modules without a C library compare with or answer with (errno(3)).
+public enum ErrorCode {
+  public static let inputOutput: Int32 = EIO
+  public static let canceled: Int32 = ECANCELED
+  public static let again: Int32 = EAGAIN
+  public static let invalid: Int32 = EINVAL
+  public static let notPermitted: Int32 = EPERM
+  public static let noSuchEntry: Int32 = ENOENT
+  public static let noSuchProcess: Int32 = ESRCH
+  public static let brokenPipe: Int32 = EPIPE
+  public static let connectionReset: Int32 = ECONNRESET
+  public static let tooManyFiles: Int32 = EMFILE
+  public static let tooManyFilesInSystem: Int32 = ENFILE
 }

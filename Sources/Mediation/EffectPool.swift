@@ -113,12 +113,12 @@ public final class EffectPool: Sendable {
     var buffer = MessageBuffer(capacity: max(job.capacity, 1))
     let result: Int64 = job.payload.withRawSpan { payload in
       buffer.append { output in
-        guard let grant = job.grant.withLock({ $0.take() }) else { return -Int64(SystemError.inputOutput) }
+        guard let grant = job.grant.withLock({ $0.take() }) else { return -Int64(ErrorCode.inputOutput) }
         switch job.session.performBlocking(grant, payload: payload, into: &output) {
         case .done(let count): return Int64(count)
         case .received(let count, _): return Int64(count)
         case .failed(let errno): return -Int64(errno)
-        default: return -Int64(SystemError.inputOutput)
+        default: return -Int64(ErrorCode.inputOutput)
         }
       }
     }

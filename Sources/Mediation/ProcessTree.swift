@@ -5,18 +5,13 @@ import Instructions
 /// Fed with the kernel's fork, exec and exit events in their order; pure. A process that execs is a stranger from
 /// then on, and so are the children it forks afterwards: they descend for a revoke, not for a revalidation.
 public struct ProcessTree: Sendable {
-  /// What a descendant may point to when it revalidates: an association of the process it was forked from.
-  public struct Lineage: Sendable, Hashable {
-    public var association: AssociationID
-    public var application: ApplicationID
-  }
-
   private struct Node {
     var pid: Int32
     var parent: UInt64?
-    /// Ancestors' associations by object, as they were when this process was forked.
-    var inherited: [ObjectID: Lineage] = [:]
-    var held: [ObjectID: Lineage] = [:]
+    /// Holders among the ancestors, by object, as they were when this process was forked.
+    var inherited: [ObjectID: ProcessResource] = [:]
+    /// This process itself, for each object that it holds.
+    var held: [ObjectID: ProcessResource] = [:]
     var children: Set<UInt64> = []
     var isAlive = true
     /// Program images since this node began.
@@ -35,11 +30,12 @@ public struct ProcessTree: Sendable {
 
   public var count: Int { nodes.count }
 
-  /// `pid` has got an association for `object`; it is watched from now on.
-  public mutating func associated(_ pid: Int32, object: ObjectID, _ lineage: Lineage) {
+  /// `process` has got an association for `object`; it is watched from now on.
+  public mutating func associated(_ process: ProcessResource, object: ObjectID) {
+    let pid = Int32(bitPattern: process.tgid)
     let id = current[pid] ?? insert(pid, parent: nil)
     guard let id else { return }
-    nodes[id]?.held[object] = lineage
+    nodes[id]?.held[object] = process
   }
 
   /// `pid` holds nothing for `object` any more; what its children inherited stands.
@@ -87,10 +83,10 @@ public struct ProcessTree: Sendable {
     }
   }
 
-  /// The association that `pid` descends from for `object`, or nil.
+  /// The holder of `object` that `pid` descends from, or nil.
   ///
   /// What an ancestor came to hold after the fork counts too, as long as no exec lies between.
-  public func lineage(of pid: Int32, object: ObjectID) -> Lineage? {
+  public func holder(aboveOf pid: Int32, object: ObjectID) -> ProcessResource? {
     guard let id = current[pid], var node = nodes[id], node.execs == 0 else { return nil }
     if let inherited = node.inherited[object] { return inherited }
     while let parentID = node.parent, let parent = nodes[parentID] {
