@@ -30,25 +30,23 @@ struct ObjectChannel {
   func read(_ count: Int, at offset: UInt64) throws(CommandFailure) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     var span = bytes.mutableSpan
-    var destination = span.mutableBytes
     let got: Int
-    do { got = try channel.read(into: &destination, at: offset) } catch { throw failure(error) }
+    do { got = try channel.read(into: &span, at: offset) } catch { throw failure(error) }
     bytes.removeLast(count - got)
     return bytes
   }
 
   /// - Returns: how many bytes were written.
   func write(_ bytes: [UInt8], at offset: UInt64) throws(CommandFailure) -> Int {
-    do { return try channel.write(bytes.span.bytes, at: offset) } catch { throw failure(error) }
+    do { return try channel.write(bytes.span, at: offset) } catch { throw failure(error) }
   }
 
   /// One bus transaction.
   func transfer(_ bytes: [UInt8], reading count: Int) throws(CommandFailure) -> [UInt8] {
     var answer = [UInt8](repeating: 0, count: count)
     var span = answer.mutableSpan
-    var destination = span.mutableBytes
     let got: Int
-    do { got = try channel.transfer(bytes.span.bytes, into: &destination) } catch { throw failure(error) }
+    do { got = try channel.transfer(bytes.span, into: &span) } catch { throw failure(error) }
     answer.removeLast(count - got)
     return answer
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Instructions
 import Postern
 import Wire
 

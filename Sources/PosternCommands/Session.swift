@@ -1,5 +1,6 @@
 import Linux
 import Postern
+import Wire
 
 /// One run of one command: what it was asked, what it prints, and its connection to the broker.
 final class Session {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Instructions
+import Linux
 
 struct WriteCommand: BrokerCommand {
   static let configuration = CommandConfiguration(
@@ -66,12 +67,13 @@ struct WriteCommand: BrokerCommand {
       let count: Int
       do {
         count = try channel.write(Array(bytes), at: start &+ written)
-        if count == 0 {
-          throw CommandFailure(.failed, "write \(object.escapedForTerminal): the object takes no more bytes")
-        }
       } catch {
         guard written > 0 else { throw error }
         throw error.after("\(written) bytes were written, then ")
+      }
+      guard count > 0 else {
+        let name = object.escapedForTerminal
+        throw CommandFailure(.failed, "write \(name): the object took \(written) bytes and takes no more")
       }
       input.held.removeFirst(count)
       written += UInt64(count)
