@@ -4,7 +4,7 @@ import Postern
 
 /// Why a command ends with another code than 0, and what the person is told.
 struct CommandFailure: Error, Sendable, Hashable {
-  var status: ExitStatus
+  var status: CommandStatus
   /// One line, escaped already; empty: nothing is said (what there is to say has been printed).
   var text: String
   var refusal: Refusal?
@@ -12,7 +12,7 @@ struct CommandFailure: Error, Sendable, Hashable {
   /// What to do; may be empty.
   var hint: String
 
-  init(_ status: ExitStatus, _ text: String, refusal: Refusal? = nil, errno: Int32? = nil, hint: String = "") {
+  init(_ status: CommandStatus, _ text: String, refusal: Refusal? = nil, errno: Int32? = nil, hint: String = "") {
     self.status = status
     self.text = text
     self.refusal = refusal
@@ -21,7 +21,7 @@ struct CommandFailure: Error, Sendable, Hashable {
   }
 
   /// Ends with `status`; everything has been said.
-  static func silent(_ status: ExitStatus) -> CommandFailure { CommandFailure(status, "") }
+  static func silent(_ status: CommandStatus) -> CommandFailure { CommandFailure(status, "") }
 
   /// The broker said no.
   ///
@@ -40,7 +40,7 @@ struct CommandFailure: Error, Sendable, Hashable {
   /// It was allowed, or needed no leave, and did not work.
   static func failed(_ action: String, errno: Int32, _ text: String = "") -> CommandFailure {
     let why = text.isEmpty ? SystemError.message(of: errno) : text.escapedForTerminal
-    let status = ExitStatus(failure: errno)
+    let status = CommandStatus(failure: errno)
     return CommandFailure(
       status, "\(action.escapedForTerminal): \(status.verb): \(why) (\(SystemError.symbol(of: errno)))", errno: errno,
       hint: status == .notPermitted ? "Ask as root, as the broker's own user, or as a member of its admins group." : "")
@@ -86,7 +86,7 @@ struct CommandFailure: Error, Sendable, Hashable {
   }
 }
 
-extension ExitStatus {
+extension CommandStatus {
   /// For a request, not an operation, that the broker could not fulfil.
   init(failure errno: Int32) {
     switch SystemError.symbol(of: errno) {

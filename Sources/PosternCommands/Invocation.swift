@@ -14,7 +14,7 @@ public enum Invocation {
     return run(arguments, in: ProcessSurroundings()).rawValue
   }
 
-  static func run(_ arguments: [String], in surroundings: any Surroundings) -> ExitStatus {
+  static func run(_ arguments: [String], in surroundings: any Surroundings) -> CommandStatus {
     let parsed: any ParsableCommand
     do { parsed = try PosternCommand.parseAsRoot(arguments) } catch { return report(error, surroundings) }
     guard let command = parsed as? any BrokerCommand else {
@@ -31,7 +31,7 @@ public enum Invocation {
     } catch { return report(error, session) }
   }
 
-  private static func report(_ failure: CommandFailure, _ session: Session) -> ExitStatus {
+  private static func report(_ failure: CommandFailure, _ session: Session) -> CommandStatus {
     if failure.text.isEmpty { return failure.status }
     switch session.format {
     case .table: session.complain(failure.lines(prefix: "postern"))
@@ -41,7 +41,7 @@ public enum Invocation {
   }
 
   /// What ArgumentParser throws: help and completion scripts as well as mistakes in the arguments.
-  private static func report(_ error: any Error, _ surroundings: any Surroundings) -> ExitStatus {
+  private static func report(_ error: any Error, _ surroundings: any Surroundings) -> CommandStatus {
     let isDone = PosternCommand.exitCode(for: error).isSuccess
     let text = PosternCommand.fullMessage(for: error)
     if !text.isEmpty {

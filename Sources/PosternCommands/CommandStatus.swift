@@ -1,5 +1,5 @@
 /// The exit codes of `postern`; every other number would be a bug.
-enum ExitStatus: Int32, CaseIterable, Sendable {
+enum CommandStatus: Int32, CaseIterable, Sendable {
   case done = 0
   case denied = 1
   case usage = 64
