@@ -83,6 +83,9 @@ let package = Package(
     tests("ObjectsTests", ["Objects", "Linux", "Authority", "Instructions"]),
     tests("AuditTests", ["Audit", "Linux", "Authority", "Instructions"]),
     tests("MediationTests", ["Mediation", "Linux", "Entity", "Authority", "Instructions", "Wire"]),
+    tests(
+      "CommandsTests",
+      ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
     tests("IntegrationTests", ["Postern", "Linux", "Wire", "Instructions"]),
   ]
 )
