@@ -26,9 +26,9 @@ void table_refresh(struct postern_entity *entity)
 	entity->applications = table_at(entity, header->applications.offset);
 	entity->memberships = table_at(entity, header->memberships.offset);
 	entity->limits = table_at(entity, header->limits.offset);
-	entity->association_entries =
+	entity->association_lines =
 		table_at(entity, header->association_index.offset[header->association_index.region]);
-	entity->association_shift = 32 - header->association_index.bits;
+	entity->association_bits = header->association_index.bits;
 }
 
 static postern_u64 reserve(postern_u64 *end, postern_u64 bytes)
@@ -50,10 +50,10 @@ static void lay_index(postern_u64 *end, struct table_index *index, postern_u32 c
 {
 	index->bits = FIRST_BITS;
 	index->max_bits = FIRST_BITS;
-	while ((postern_u64)capacity * 4 > (3ull << index->max_bits))
+	while (capacity * 2ull > 1ull << index->max_bits)
 		index->max_bits++;
-	index->offset[0] = reserve(end, sizeof(postern_u64) << index->max_bits);
-	index->offset[1] = reserve(end, sizeof(postern_u64) << index->max_bits);
+	index->offset[0] = reserve(end, (sizeof(struct table_line) / TABLE_PLACES) << index->max_bits);
+	index->offset[1] = reserve(end, (sizeof(struct table_line) / TABLE_PLACES) << index->max_bits);
 }
 
 static postern_u32 or_default(postern_u32 value, postern_u32 fallback)
