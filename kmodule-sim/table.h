@@ -233,6 +233,7 @@ static inline struct postern_object *table_object(const struct postern_entity *e
 }
 
 void table_refresh(struct postern_entity *entity);
+void table_gather(const struct postern_entity *entity, postern_u64 offset, postern_u64 bytes);
 
 /* table_index.c */
 int table_index_reserve(struct postern_entity *entity, struct table_index *index);

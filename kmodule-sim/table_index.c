@@ -53,6 +53,7 @@ static void grow(struct postern_entity *entity, struct table_index *index)
 	if (madvise(old, old_size / TABLE_PLACES * sizeof(*old), MADV_REMOVE) != 0)
 		memset(old, 0, old_size / TABLE_PLACES * sizeof(*old));
 	table_refresh(entity);
+	table_gather(entity, index->offset[index->region], sizeof(*new) / TABLE_PLACES << index->bits);
 }
 
 /* Makes room for one more entry in an index at most half full. */
