@@ -227,11 +227,6 @@ static void count_live(struct postern_entity *entity, postern_u32 slot, int live
 	entity->header->live += step;
 }
 
-int table_limits_exist(const struct postern_entity *entity, postern_u32 index)
-{
-	return index > 0 && index < entity->header->limits.end && entity->limits[index].references > 0;
-}
-
 void table_release_limits(struct postern_entity *entity, postern_u32 index)
 {
 	struct table_limits *limits = &entity->limits[index];

@@ -155,9 +155,15 @@ static inline postern_u32 table_hash(const struct table_header *header, postern_
 	return table_fold(left ^ header->seed[0], right ^ header->seed[1]);
 }
 
+/* One branch instead of three. */
 static inline int table_same_process(const struct postern_process *left, const struct postern_process *right)
 {
-	return left->tgid == right->tgid && left->exec_epoch == right->exec_epoch && left->start == right->start;
+	return ((left->tgid ^ right->tgid) | (left->exec_epoch ^ right->exec_epoch) | (left->start ^ right->start)) == 0;
+}
+
+static inline int table_limits_exist(const struct postern_entity *entity, postern_u32 index)
+{
+	return index > 0 && index < entity->header->limits.end && entity->limits[index].references > 0;
 }
 
 static inline postern_u64 table_id(const struct postern_entity *entity, postern_u32 slot)
@@ -250,7 +256,6 @@ postern_u32 table_insert(struct postern_entity *entity, const struct postern_ass
 void table_set_state(struct postern_entity *entity, postern_u32 slot, enum postern_association_state state);
 void table_remove(struct postern_entity *entity, postern_u32 slot);
 int table_rename(struct postern_entity *entity, postern_u32 slot, const struct postern_process *process);
-int table_limits_exist(const struct postern_entity *entity, postern_u32 index);
 void table_release_limits(struct postern_entity *entity, postern_u32 index);
 postern_u32 table_overlap_bucket(const struct table_header *header, const struct postern_object *object);
 
