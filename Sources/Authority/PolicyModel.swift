@@ -6,6 +6,8 @@ import Instructions
 public struct PolicyModel: Sendable, Hashable {
   /// The group whose members administer the broker, besides root and the broker's own user.
   public var admins: String?
+  /// `admins` as the group database resolved it.
+  public var adminsID: UInt32?
   public var objects: [ObjectDefinition]
   public var applications: [ApplicationDefinition]
   public var grants: [GrantRule]
@@ -14,9 +16,11 @@ public struct PolicyModel: Sendable, Hashable {
 
   public init(
     admins: String? = nil, objects: [ObjectDefinition] = [], applications: [ApplicationDefinition] = [],
-    grants: [GrantRule] = [], limits: UserLimits = UserLimits(), audit: AuditSettings = AuditSettings()
+    grants: [GrantRule] = [], limits: UserLimits = UserLimits(), audit: AuditSettings = AuditSettings(),
+    adminsID: UInt32? = nil
   ) {
     self.admins = admins
+    self.adminsID = adminsID
     self.objects = objects
     self.applications = applications
     self.grants = grants
@@ -158,12 +162,15 @@ public struct AuditSettings: Sendable, Hashable {
   public var segment: UInt64
   public var redact: [String]
   public var readers: String?
+  /// `readers` as the group database resolved it.
+  public var readersID: UInt32?
   public var sinks: [String]
 
   public init(
     retention: UInt64 = 90 * 86400, segment: UInt64 = 64 << 20, redact: [String] = [],
-    readers: String? = nil, sinks: [String] = []
+    readers: String? = nil, sinks: [String] = [], readersID: UInt32? = nil
   ) {
+    self.readersID = readersID
     self.retention = retention
     self.segment = segment
     self.redact = redact

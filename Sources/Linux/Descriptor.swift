@@ -31,3 +31,13 @@ public struct Descriptor: ~Copyable, Sendable {
       adopting: Int32(try retrying("fcntl(F_DUPFD_CLOEXEC)") { Int(fcntl(number, F_DUPFD_CLOEXEC, 0)) }))
   }
 }
+
+extension Optional where Wrapped == Descriptor {
+  /// The number in a list, or an empty one: what a message takes as its descriptors. Valid while this value lives.
+  public var numbers: [Int32] {
+    switch self {
+    case .some(let descriptor): [descriptor.rawValue]
+    case .none: []
+    }
+  }
+}

@@ -5,10 +5,25 @@ import Glibc
 public struct EventDescriptor: ~Copyable, Sendable {
   public let descriptor: Descriptor
 
-  public init(initialValue: UInt32 = 0) throws(SystemError) {
+  /// - Parameter semaphore: each wait takes one signal (EFD_SEMAPHORE), and waiting blocks.
+  public init(initialValue: UInt32 = 0, semaphore: Bool = false) throws(SystemError) {
+    let flags = EFD_CLOEXEC | (semaphore ? EFD_SEMAPHORE : EFD_NONBLOCK)
     descriptor = Descriptor(
-      adopting: Int32(
-        try retrying("eventfd") { Int(eventfd(initialValue, Int32(EFD_CLOEXEC | EFD_NONBLOCK))) }))
+      adopting: Int32(try retrying("eventfd") { Int(eventfd(initialValue, Int32(flags))) }))
+  }
+
+  private init(adopting descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+  /// Another descriptor of the same event, for another owner.
+  public borrowing func duplicate() throws(SystemError) -> EventDescriptor {
+    EventDescriptor(adopting: try descriptor.duplicate())
+  }
+
+  /// Waits for one signal and takes it; of a semaphore.
+  public borrowing func wait() {
+    var value: eventfd_t = 0
+    // SAFETY: eight bytes are written to eight bytes. EINTR: the caller looks whether there is work and waits again.
+    _ = unsafe eventfd_read(descriptor.rawValue, &value)
   }
 
   /// Makes it readable. Cannot fail short of 2^64 - 1 unread signals, which is readable all the same.

@@ -33,7 +33,7 @@ public enum Availability<Value: ~Copyable>: ~Copyable {
 }
 
 /// Both ends of a connected pair.
-public struct MessageSocketPair: ~Copyable {
+@frozen public struct MessageSocketPair: ~Copyable {
   public var first: Descriptor
   public var second: Descriptor
 }
@@ -91,18 +91,20 @@ public enum MessageSocket {
     return .ready(())
   }
 
-  /// Sends several descriptors with one datagram; they stay open here.
+  /// Sends `head` and `tail` as one datagram, with descriptors attached; they stay open here.
   public static func send(
-    _ fd: Int32, _ bytes: RawSpan, descriptors: [Int32]
+    _ fd: Int32, head: borrowing MessageBuffer, tail: borrowing MessageBuffer, descriptors: [Int32] = []
   ) throws(SystemError) -> Availability<Void> {
     do {
-      _ = try unsafe bytes.withUnsafeBytes { (source) throws(SystemError) -> Int in
-        try retrying("sendmsg") {
-          unsafe descriptors.withUnsafeBufferPointer { numbers in
-            // SAFETY: both buffers are valid during their closures.
-            unsafe clinux_send(
-              fd, source.baseAddress, source.count, nil, 0, numbers.baseAddress, numbers.count,
-              Int32(MSG_DONTWAIT))
+      _ = try unsafe head.withUnsafeBytes { (head) throws(SystemError) -> Int in
+        try unsafe tail.withUnsafeBytes { (tail) throws(SystemError) -> Int in
+          try retrying("sendmsg") {
+            unsafe descriptors.withUnsafeBufferPointer { numbers in
+              // SAFETY: the three buffers are valid during their closures.
+              unsafe clinux_send(
+                fd, head.baseAddress, head.count, tail.baseAddress, tail.count, numbers.baseAddress, numbers.count,
+                Int32(MSG_DONTWAIT))
+            }
           }
         }
       }

@@ -36,12 +36,47 @@
     return try body(unsafe valid.bytes)
   }
 
-  /// Appends what `body` writes; what it wrote stands even when it throws.
+  /// Calls `body` with the valid bytes as elements.
+  public borrowing func withSpan<Result: ~Copyable, Failure: Error>(
+    _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: as in withBytes; every byte pattern is a UInt8.
+    let valid = unsafe UnsafeRawBufferPointer(rebasing: storage[0..<count]).bindMemory(to: UInt8.self)
+    return try body(unsafe valid.span)
+  }
+
+  /// Calls `body` with the valid bytes in both forms: elements to decode, raw bytes to hand on.
+  public borrowing func withSpans<Result: ~Copyable, Failure: Error>(
+    _ body: (Span<UInt8>, RawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try withSpan { (elements) throws(Failure) -> Result in
+      try withBytes { (bytes) throws(Failure) -> Result in try body(elements, bytes) }
+    }
+  }
+
+  /// Appends a copy of `bytes`, which must fit.
+  public mutating func append(_ bytes: [UInt8]) {
+    precondition(bytes.count <= capacity - count)
+    // SAFETY: the destination lies in our own storage, behind what is valid.
+    unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count...]).copyBytes(from: bytes)
+    count += bytes.count
+  }
+
+  /// A copy of the valid bytes.
+  public borrowing func copy() -> [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
+
+  /// Makes exactly the first `newCount` bytes valid, whatever they hold, for them to be overwritten.
+  public mutating func resize(to newCount: Int) {
+    precondition(newCount >= 0 && newCount <= capacity)
+    count = newCount
+  }
+
+  /// Appends what `body` writes, at most `limit` bytes; what it wrote stands even when it throws.
   public mutating func append<Result: ~Copyable, Failure: Error>(
-    _ body: (inout OutputRawSpan) throws(Failure) -> Result
+    limit: Int = .max, _ body: (inout OutputRawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     // SAFETY: the free part of our own storage; exclusive because self is mutated.
-    let free = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count...])
+    let free = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count..<(count + min(limit, capacity - count))])
     var output = unsafe OutputRawSpan(buffer: free, initializedCount: 0)
     do {
       let result = try body(&output)
@@ -62,11 +97,18 @@
     precondition(count <= capacity)
   }
 
+  borrowing func withUnsafeBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: as in withBytes.
+    try unsafe body(UnsafeRawBufferPointer(rebasing: storage[0..<count]))
+  }
+
   /// Overwrites bytes that are valid already.
-  public mutating func withMutableBytes<Result>(_ body: (inout MutableRawSpan) -> Result) -> Result {
-    // SAFETY: initialized storage of our own; exclusive because self is mutated.
-    let valid = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[0..<count])
-    var span = unsafe valid.mutableBytes
+  public mutating func withMutableSpan<Result>(_ body: (inout MutableSpan<UInt8>) -> Result) -> Result {
+    // SAFETY: initialized storage of our own; exclusive because self is mutated; every byte pattern is a UInt8.
+    let valid = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[0..<count]).bindMemory(to: UInt8.self)
+    var span = unsafe valid.mutableSpan
     return body(&span)
   }
 }

@@ -53,3 +53,19 @@ func retrying(_ operation: StaticString, _ path: @autoclosure () -> String = "",
     throw SystemError(errno: code, operation: "\(operation)", path: path())
   }
 }
+
+/// The error numbers that modules without a C library compare with or answer with (errno(3)).
+public enum ErrorCode {
+  public static let inputOutput: Int32 = EIO
+  public static let canceled: Int32 = ECANCELED
+  public static let again: Int32 = EAGAIN
+  public static let invalid: Int32 = EINVAL
+  public static let notPermitted: Int32 = EPERM
+  public static let noSuchEntry: Int32 = ENOENT
+  public static let noSuchProcess: Int32 = ESRCH
+  public static let badMessage: Int32 = EBADMSG
+  public static let brokenPipe: Int32 = EPIPE
+  public static let connectionReset: Int32 = ECONNRESET
+  public static let tooManyFiles: Int32 = EMFILE
+  public static let tooManyFilesInSystem: Int32 = ENFILE
+}

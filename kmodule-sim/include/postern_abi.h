@@ -170,6 +170,102 @@ struct postern_instruction_abi {
 	struct postern_operands operands;
 };
 
+enum postern_object_kind {
+	POSTERN_KIND_SOCKET = 1,
+	POSTERN_KIND_DISK = 2,
+	POSTERN_KIND_BUS = 3,
+};
+
+/* What is asked. 0 is no request, so that facts nobody filled in are undecidable. */
+enum postern_request {
+	POSTERN_REQUEST_NONE = 0,
+	POSTERN_REQUEST_INSTRUCTION = 1,
+	POSTERN_REQUEST_OPEN = 2,
+	POSTERN_REQUEST_REVALIDATE = 3,
+};
+
+/* Look-ups that failed; any of them makes a request undecidable. */
+#define POSTERN_LOOKUP_IDENTITY 0x1u /* who asks */
+#define POSTERN_LOOKUP_OBJECT 0x2u
+#define POSTERN_LOOKUP_ASSOCIATION 0x4u
+#define POSTERN_LOOKUP_LIMITS 0x8u
+#define POSTERN_LOOKUP_LINEAGE 0x10u
+#define POSTERN_LOOKUP_SELECTOR 0x20u
+#define POSTERN_LOOKUP_QUOTA 0x40u
+#define POSTERN_LOOKUP_AUDIT 0x80u /* the record of a grant cannot be queued */
+
+/* Conditions that hold. A bit nobody set denies. */
+#define POSTERN_CONDITION_VISIBLE 0x1u	     /* the asker may know that the object exists */
+#define POSTERN_CONDITION_SELECTOR 0x2u	     /* the application's selector matches the asker */
+#define POSTERN_CONDITION_NOT_REVOKED 0x4u   /* no standing revoke names the asker, its application or the object */
+#define POSTERN_CONDITION_EXCLUSIVE 0x8u     /* no other process resource holds what must be held alone */
+#define POSTERN_CONDITION_QUOTA 0x10u	     /* one more process resource, request and object is allowed */
+#define POSTERN_CONDITION_PATH 0x20u	     /* the demanded path exists */
+#define POSTERN_CONDITION_NAMESPACE 0x40u    /* the asker is in the pid and network namespace that it must be in */
+#define POSTERN_CONDITION_UNTRACED 0x80u     /* no tracer, or the policy allows one */
+#define POSTERN_CONDITION_ALL 0xffu
+
+/* How the asker of a revalidation relates to the holder it names. */
+enum postern_lineage {
+	POSTERN_LINEAGE_NONE = 0,
+	POSTERN_LINEAGE_DESCENDED = 1,
+	POSTERN_LINEAGE_UNKNOWN = 2, /* fork events were lost */
+};
+
+/* What a `refused` stands for; a subset of the journal's closed list. */
+enum postern_detail {
+	POSTERN_DETAIL_NONE = 0,
+	POSTERN_DETAIL_NAMESPACE = 1,
+	POSTERN_DETAIL_TRACER = 2,
+	POSTERN_DETAIL_FORK_DENIED = 3,
+	POSTERN_DETAIL_NOT_DESCENDED = 4,
+	POSTERN_DETAIL_PATH_UNAVAILABLE = 6,
+	POSTERN_DETAIL_SELECTOR = 7,
+	POSTERN_DETAIL_ANCESTOR_EXPIRED = 9,
+};
+
+#define POSTERN_OBJECT_FOOTPRINT 0x1u /* device, inode and range say what `exclusive` compares */
+
+/* A privileged object, one cache line. A whole device has the range 0, UINT64_MAX. */
+struct postern_object {
+	postern_u32 id;
+	postern_u32 generation;
+	postern_u32 operations; /* that objects of this kind know at all */
+	postern_u8 kind;	/* enum postern_object_kind */
+	postern_u8 present;
+	postern_u8 exclusive;
+	postern_u8 flags; /* POSTERN_OBJECT_* */
+	postern_u64 device;
+	postern_u64 inode;
+	postern_u64 range_offset;
+	postern_u64 range_length;
+	postern_u32 first;	  /* entity's own: associations of this object */
+	postern_u32 live;	  /* entity's own: how many of them are live */
+	postern_u32 next_overlap; /* entity's own: objects whose footprints may overlap */
+	postern_u32 records;	  /* entity's own: how many associations and tombstones */
+};
+
+#define POSTERN_ASSOCIATION_DEPARTED 0x1u /* the process has ended; kept as evidence of descent */
+#define POSTERN_ASSOCIATION_KEEP 0x2u	  /* on-exec: keep */
+
+/* "This process may do that": all that a check reads, one cache line. */
+struct postern_association {
+	struct postern_process process;
+	postern_u32 object;
+	postern_u32 generation;
+	postern_u32 operations;
+	postern_u8 state; /* enum postern_association_state */
+	postern_u8 path;
+	postern_u8 on_fork;
+	postern_u8 flags;   /* POSTERN_ASSOCIATION_* */
+	postern_u64 expiry; /* boottime ns, 0: never */
+	postern_u64 since;  /* boottime ns */
+	postern_u32 limits; /* 0: none, so nothing that needs a limit is granted */
+	postern_u32 application;
+	postern_u32 reuse;	/* entity's own: how often this slot was used before */
+	postern_u32 membership; /* entity's own: list of this process and application */
+};
+
 #ifdef __cplusplus
 #define POSTERN_ASSERT_SIZE(type, size) static_assert(sizeof(type) == (size), #type)
 #else
@@ -180,5 +276,7 @@ POSTERN_ASSERT_SIZE(struct postern_address_limit, 24);
 POSTERN_ASSERT_SIZE(struct postern_limits, 40 + 24 * 16 + 4 * 32 + 4 * 16);
 POSTERN_ASSERT_SIZE(struct postern_operands, 40);
 POSTERN_ASSERT_SIZE(struct postern_instruction_abi, 72);
+POSTERN_ASSERT_SIZE(struct postern_object, 64);
+POSTERN_ASSERT_SIZE(struct postern_association, 64);
 
 #endif

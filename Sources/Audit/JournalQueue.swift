@@ -1,0 +1,111 @@
+import Instructions
+import Linux
+import Synchronization
+
+/// What became of a record whose submitter waits for it.
+public struct JournalCompletion: Sendable, Hashable {
+  public enum Outcome: Sendable, Hashable {
+    /// On disk: it survives the end of the process and of the machine.
+    case durable
+    /// Not in the journal, and it never will be; its number is in a gap record. What it speaks of must not happen.
+    case failed(errno: Int32)
+  }
+
+  public var token: UInt64
+  public var sequence: UInt64
+  public var outcome: Outcome
+}
+
+/// The journal's own figures, for `status`; counted since it was opened.
+public struct JournalCounters: Sendable, Hashable {
+  /// Records that were written, gap and repair records among them.
+  public var appended: UInt64 = 0
+  /// The last sequence number that is on disk, from earlier runs too.
+  public var durable: UInt64 = 0
+  /// Records that were not kept: counted in gap records.
+  public var dropped: UInt64 = 0
+  public var writeErrors: UInt64 = 0
+  /// Records that wait to be written.
+  public var depth: Int = 0
+  /// errno of the last attempt to write; nil: it succeeded.
+  public var failing: Int32?
+}
+
+/// Records in the order of their sequence numbers, encoded, on their way to a segment.
+struct Batch {
+  struct Entry {
+    var sequence: UInt64
+    /// Bytes of its frame.
+    var length: Int
+    /// Somebody waits for it.
+    var token: UInt64?
+    var reason: Reason?
+    /// Where it is a gap record: what it stands for.
+    var gap: Gap?
+
+    /// The last sequence number that it accounts for.
+    var last: UInt64 { gap?.last ?? sequence }
+  }
+
+  var bytes: [UInt8] = []
+  var entries: [Entry] = []
+
+  mutating func append(_ record: AuditRecord, token: UInt64? = nil) {
+    append(record, body: record.encodedBody(), token: token)
+  }
+
+  mutating func append(_ record: AuditRecord, body: AuditRecord.EncodedBody, token: UInt64? = nil) {
+    let before = bytes.count
+    AuditRecord.encodeFrame(kind: record.kind, sequence: record.sequence, body: body, into: &bytes)
+    entries.append(
+      Entry(
+        sequence: record.sequence, length: bytes.count - before, token: token, reason: record.reason, gap: record.gap))
+  }
+
+  mutating func append(_ other: Batch) {
+    bytes.append(contentsOf: other.bytes)
+    entries.append(contentsOf: other.entries)
+  }
+
+  mutating func removeFirst(entries count: Int, bytes length: Int) {
+    entries.removeFirst(count)
+    bytes.removeFirst(length)
+  }
+}
+
+/// What submitters and the writer thread share.
+struct JournalQueue {
+  var waiting = Batch()
+  /// Records that did not fit since the last one that did.
+  var gap: (gap: Gap, time: AuditTime)?
+  /// The next sequence number.
+  var next: UInt64
+  var writerSleeps = false
+  var isStopping = false
+  var completions: [JournalCompletion] = []
+  var counters = JournalCounters()
+
+  /// Everything that waits, in order, an open gap closed behind it.
+  mutating func take(boot: BootID) -> Batch {
+    closeGap(boot: boot)
+    var taken = Batch()
+    swap(&taken, &waiting)
+    return taken
+  }
+
+  /// Turns the open gap, if there is one, into a record behind what waits.
+  mutating func closeGap(boot: BootID) {
+    guard let open = gap else { return }
+    gap = nil
+    waiting.append(AuditRecord(gap: open.gap, time: open.time, boot: boot))
+  }
+}
+
+extension AuditRecord {
+  /// The one record that stands for all numbers of the gap; its own number is the first.
+  init(gap: Gap, time: AuditTime, boot: BootID) {
+    self.init(.gap, time: time, boot: boot)
+    sequence = gap.first
+    self.gap = gap
+  }
+}

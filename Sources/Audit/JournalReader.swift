@@ -1,0 +1,136 @@
+import Linux
+
+/// What a reader meets.
+public enum JournalItem: Sendable, Hashable {
+  case record(AuditRecord)
+  /// Bytes of a segment that are no whole record: damage, never the tail that a writer is writing.
+  case damaged(segment: UInt64, offset: UInt64, length: UInt64)
+  /// A whole record that this version does not understand.
+  case unknown(sequence: UInt64, AuditFormatError)
+}
+
+/// Reads a journal forward across its segments, beside a writer if there is one.
+///
+/// At the end `next` returns nil and may be called again later: it then goes on with what has been written since.
+public struct JournalReader: ~Copyable {
+  private let directory: JournalDirectory
+  private var cursor: SegmentCursor?
+  /// The first sequence number of the cursor's segment.
+  private var segment: UInt64 = 0
+  /// The segment behind it; nil: none when last looked.
+  private var following: UInt64?
+  /// The smallest sequence number that has not been passed.
+  private var wanted: UInt64
+  /// Damage that was told already ends here.
+  private var damageEnd: UInt64 = 0
+  /// A segment without a head that has been passed over and not been told.
+  private var headless: JournalItem?
+
+  /// - Parameter from: the first sequence number that is wanted; those that are no longer kept are passed over.
+  public init(directory path: String, from sequence: UInt64 = 0) throws(JournalError) {
+    do { directory = try JournalDirectory(path: path) } catch { throw .system(error) }
+    wanted = sequence
+  }
+
+  /// The next record that matches, or what is unreadable; nil: nothing more now.
+  public mutating func next(matching filter: AuditFilter = AuditFilter()) throws(JournalError) -> JournalItem? {
+    do {
+      while let item = try step() {
+        guard case .record(let record) = item else { return item }
+        if filter.matches(record) { return item }
+      }
+      return nil
+    } catch { throw .system(error) }
+  }
+
+  private mutating func step() throws(SystemError) -> JournalItem? {
+    while true {
+      if cursor == nil {
+        let isOpen = try openSegment()
+        if let item = headless {
+          headless = nil
+          return item
+        }
+        guard isOpen else { return nil }
+      }
+      if let size = try cursor?.size(), let offset = cursor?.offset, size < offset {
+        // The writer has cut what it could not make durable: begin the segment again, past what was told.
+        cursor?.seek(to: UInt64(SegmentHeader.length))
+      }
+      guard let step = try cursor?.next() else { return nil }
+      switch step {
+      case .frame(let frame):
+        if let item = accept(frame) { return item }
+      case .damaged(let offset, let length):
+        if offset >= damageEnd {
+          damageEnd = offset + length
+          return .damaged(segment: segment, offset: offset, length: length)
+        }
+      case .end(let left):
+        if following == nil {
+          following = try segments().first { $0 > segment }
+          // What was written before the next segment began is read first.
+          if following == nil { return nil }
+          continue
+        }
+        let offset = cursor?.offset ?? 0
+        cursor = nil
+        if left > 0, offset >= damageEnd { return .damaged(segment: segment, offset: offset, length: left) }
+      }
+    }
+  }
+
+  /// nil: passed over.
+  private mutating func accept(_ frame: [UInt8]) -> JournalItem? {
+    let sequence = Frame.sequence(frame.span, at: 0)
+    // Frames that the next segment repeats were withdrawn: the writer could not make them durable here.
+    if let following, sequence >= following { return nil }
+    do {
+      let record = try AuditRecord(decoding: frame)
+      guard record.nextSequence > wanted else { return nil }
+      wanted = record.nextSequence
+      return .record(record)
+    } catch {
+      guard sequence >= wanted else { return nil }
+      wanted = sequence &+ 1
+      return .unknown(sequence: sequence, error)
+    }
+  }
+
+  private borrowing func segments() throws(SystemError) -> [UInt64] {
+    SegmentName.sorted(try directory.names())
+  }
+
+  /// Opens the segment that has the wanted number, or the first one behind it; false: there is none.
+  private mutating func openSegment() throws(SystemError) -> Bool {
+    var all = try segments()
+    if let following { all.removeAll { $0 < following } }
+    while !all.isEmpty {
+      // Binary search: the last segment that begins at or before the wanted number.
+      var low = 0
+      var high = all.count
+      while high - low > 1 {
+        let middle = (low + high) / 2
+        if all[middle] <= wanted { low = middle } else { high = middle }
+      }
+      let first = all[low]
+      if let file = try directory.openToRead(SegmentName.name(first: first)) {
+        let size = try file.size()
+        if let opened = try SegmentCursor(file) {
+          cursor = consume opened
+          segment = first
+          following = low + 1 < all.count ? all[low + 1] : nil
+          damageEnd = 0
+          return true
+        }
+        // Being made by the writer, if it is the last.
+        if low + 1 == all.count { return false }
+        wanted = max(wanted, all[low + 1])
+        headless = .damaged(segment: first, offset: 0, length: size)
+      }
+      // Removed by the retention, or without a head.
+      all.remove(at: low)
+    }
+    return false
+  }
+}

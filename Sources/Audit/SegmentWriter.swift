@@ -1,0 +1,288 @@
+import Linux
+
+/// A step of writing, for tests that let it fail.
+enum JournalStep: Sendable, Hashable { case create, write, synchronize, truncate }
+
+/// Puts frames into segment files; used by one thread.
+///
+/// Keeps every frame until it is on disk, so that what a failed write or sync left in doubt is written again, or is
+/// withdrawn, and never both acknowledged and lost.
+struct SegmentWriter: ~Copyable {
+  private struct Segment {
+    var header: SegmentHeader
+    /// Bytes written.
+    var offset: UInt64
+    /// Bytes on disk.
+    var durable: UInt64
+  }
+
+  private let directory: JournalDirectory
+  /// Held as long as the journal is open: the one writer.
+  private let lock: JournalFile
+  private let configuration: JournalConfiguration
+  private let fault: (@Sendable (JournalStep) -> Int32?)?
+  /// The file of `segment`; both are there, or neither.
+  private var file: JournalFile?
+  private var segment: Segment?
+  /// Frames that are not known to be on disk, in order.
+  private var held = Batch()
+  /// How much of `held` stands in the segment.
+  private var written = (entries: 0, bytes: 0)
+  /// When a tail had to be cut: what to tell once writing works again.
+  private(set) var cut: (repair: Repair, errno: Int32)?
+
+  /// What one commit came to.
+  struct Outcome {
+    var completions: [JournalCompletion] = []
+    /// The last sequence number that has reached the disk in this commit.
+    var durable: UInt64?
+    var appended: UInt64 = 0
+    var dropped: UInt64 = 0
+    /// nil: everything that was due is done.
+    var errno: Int32?
+  }
+
+  init(
+    directory: consuming JournalDirectory, lock: consuming JournalFile, configuration: JournalConfiguration,
+    fault: (@Sendable (JournalStep) -> Int32?)?
+  ) {
+    self.directory = directory
+    self.lock = lock
+    self.configuration = configuration
+    self.fault = fault
+  }
+
+  /// Goes on in a segment whose first `length` bytes are whole frames.
+  mutating func resume(_ file: consuming JournalFile, header: SegmentHeader, length: UInt64) {
+    self.file = consume file
+    segment = Segment(header: header, offset: length, durable: length)
+  }
+
+  /// Cuts off what stands in the segment's file behind its last frame.
+  func trim() {
+    guard let offset = segment?.offset else { return }
+    try? file?.truncate(to: offset)
+  }
+
+  /// Whether frames wait that could not be written.
+  var hasBacklog: Bool { held.entries.count > written.entries }
+  var hasUnsynchronized: Bool { written.entries > 0 }
+  /// Records that are kept because they are not on disk.
+  var depth: Int { held.entries.count }
+
+  mutating func forgetCut() { cut = nil }
+
+  /// Writes what was held back and `batch`; syncs if somebody waits for a record, or `synchronize` is set.
+  ///
+  /// On failure those that somebody waits for are withdrawn: they end as `failed`, a gap record takes their place, and
+  /// the others are held for the next call.
+  mutating func commit(_ batch: consuming Batch, synchronize: Bool, now: AuditTime) -> Outcome {
+    var outcome = Outcome()
+    if held.entries.isEmpty { held = batch } else { held.append(batch) }
+    do {
+      while hasBacklog { try writeRun(now: now, &outcome) }
+      if synchronize || held.entries.contains(where: { $0.token != nil }) || written.bytes >= configuration.unsynced {
+        try settle(&outcome)
+      }
+    } catch {
+      outcome.errno = error.errno
+      // What is whole in the file still counts, if it reaches the disk.
+      do { try settle(&outcome) } catch { outcome.errno = error.errno }
+      withdraw(errno: outcome.errno ?? error.errno, now: now, &outcome)
+    }
+    return outcome
+  }
+
+  private func check(_ step: JournalStep) throws(SystemError) {
+    if let code = fault?(step) { throw SystemError(errno: code, operation: "\(step)") }
+  }
+
+  /// Writes as many held frames as fit into the segment, at least one; begins a new segment where none fits.
+  private mutating func writeRun(now: AuditTime, _ outcome: inout Outcome) throws(SystemError) {
+    let first = held.entries[written.entries]
+    if let segment {
+      if segment.offset > UInt64(SegmentHeader.length),
+        segment.offset + UInt64(first.length) > configuration.segmentSize
+      {
+        try settle(&outcome)
+        leaveSegment()
+      }
+    }
+    if segment == nil { try begin(first: held.entries[written.entries].sequence, now: now) }
+    guard let current = segment else { return }
+
+    var count = 0
+    var length = 0
+    for entry in held.entries[written.entries...] {
+      let end = current.offset + UInt64(length + entry.length)
+      if count > 0, end > configuration.segmentSize { break }
+      let start = written.bytes + length
+      Frame.seal(&held.bytes, start..<start + entry.length, marker: current.header.marker)
+      count += 1
+      length += entry.length
+    }
+    var done = 0
+    do {
+      while done < length {
+        done += try write(written.bytes + done..<written.bytes + length, at: current.offset + UInt64(done))
+      }
+    } catch {
+      count = 0
+      length = 0
+      for entry in held.entries[written.entries...] {
+        guard length + entry.length <= done else { break }
+        count += 1
+        length += entry.length
+      }
+      advance(count, length, &outcome)
+      if done > length { cutTail(lost: UInt64(done - length), error.errno) }
+      throw error
+    }
+    advance(count, length, &outcome)
+  }
+
+  /// Writes a part of `held` to the segment; returns how many bytes.
+  private borrowing func write(_ range: Range<Int>, at offset: UInt64) throws(SystemError) -> Int {
+    try check(.write)
+    return try file?.write(held.bytes.span.extracting(range), at: offset) ?? 0
+  }
+
+  private mutating func leaveSegment() {
+    file = nil
+    segment = nil
+  }
+
+  private mutating func advance(_ count: Int, _ length: Int, _ outcome: inout Outcome) {
+    segment?.offset += UInt64(length)
+    written.entries += count
+    written.bytes += length
+    outcome.appended += UInt64(count)
+  }
+
+  /// Cuts a part of a frame off the segment; what cannot be cut is overwritten by the next frame.
+  private mutating func cutTail(lost: UInt64, _ errno: Int32) {
+    guard let current = segment else { return }
+    if (try? check(.truncate)) != nil { try? file?.truncate(to: current.offset) }
+    let before = cut?.repair.lost ?? 0
+    cut = (Repair(segment: current.header.first, offset: current.offset, lost: before + lost), errno)
+  }
+
+  /// Makes what is written durable.
+  ///
+  /// After a failed sync the kernel may have dropped the data and say nothing the next time (fsync(2), errors), so
+  /// the segment is cut back to what is known to be on disk and left; the frames go to a new one. Where the cut fails,
+  /// the new segment's name supersedes the old one's tail for every reader.
+  private mutating func settle(_ outcome: inout Outcome) throws(SystemError) {
+    guard hasUnsynchronized, let current = segment else { return }
+    do {
+      try check(.synchronize)
+      try file?.synchronize()
+    } catch {
+      if (try? check(.truncate)) != nil { try? file?.truncate(to: current.durable) }
+      let repair = Repair(
+        segment: current.header.first, offset: current.durable,
+        lost: current.offset - current.durable + (cut?.repair.lost ?? 0))
+      cut = (repair, error.errno)
+      if current.durable <= UInt64(SegmentHeader.length) {
+        try? directory.remove(SegmentName.name(first: current.header.first))
+      }
+      outcome.appended -= min(outcome.appended, UInt64(written.entries))
+      written = (0, 0)
+      leaveSegment()
+      throw error
+    }
+    segment?.durable = current.offset
+    for entry in held.entries[..<written.entries] {
+      if let token = entry.token {
+        outcome.completions.append(JournalCompletion(token: token, sequence: entry.sequence, outcome: .durable))
+      }
+      outcome.durable = entry.last
+    }
+    held.removeFirst(entries: written.entries, bytes: written.bytes)
+    written = (0, 0)
+  }
+
+  private mutating func begin(first: UInt64, now: AuditTime) throws(SystemError) {
+    try check(.create)
+    let header = SegmentHeader(
+      marker: UInt32(truncatingIfNeeded: try journalRandom()), first: first, created: now.wall)
+    let name = SegmentName.name(first: first)
+    let file = try createSegment(name)
+    do {
+      var done = 0
+      let bytes = header.encoded()
+      while done < bytes.count {
+        done += try file.write(bytes.span.extracting(done..<bytes.count), at: UInt64(done))
+      }
+      // The name has to be on disk before any record in it is called durable.
+      try directory.synchronize()
+    } catch {
+      try? directory.remove(name)
+      throw error
+    }
+    let length = UInt64(SegmentHeader.length)
+    self.file = consume file
+    segment = Segment(header: header, offset: length, durable: length)
+    removeOld(now: now)
+  }
+
+  /// A file of that name can only be left over from a failure: nothing in it was ever acknowledged, as its first
+  /// sequence number is not on disk yet.
+  private func createSegment(_ name: String) throws(SystemError) -> JournalFile {
+    do {
+      return try directory.create(name)
+    } catch {
+      guard error.errno == JournalFile.nameTaken else { throw error }
+      try directory.remove(name)
+      return try directory.create(name)
+    }
+  }
+
+  /// Removes whole segments whose every record is older than the retention; failure is retried at the next rotation.
+  func removeOld(now: AuditTime) {
+    guard let retention = configuration.retention, now.wall > retention, let names = try? directory.names() else {
+      return
+    }
+    let segments = SegmentName.sorted(names)
+    for (old, following) in zip(segments, segments.dropFirst()) {
+      // A segment's records are all older than the one that follows it.
+      guard let file = try? directory.openToRead(SegmentName.name(first: following)),
+        let cursor = try? SegmentCursor(file), cursor.header.created < now.wall - retention
+      else { return }
+      try? directory.remove(SegmentName.name(first: old))
+    }
+  }
+
+  /// Ends those that somebody waits for as failed, and what exceeds the capacity as dropped, leaving gap records.
+  private mutating func withdraw(errno: Int32, now: AuditTime, _ outcome: inout Outcome) {
+    var kept = Batch()
+    var open: Gap?
+    var start = 0
+    for (index, entry) in held.entries.enumerated() {
+      let range = start..<start + entry.length
+      start = range.upperBound
+      let isWritten = index < written.entries
+      if !isWritten, entry.gap != nil || entry.token != nil || kept.entries.count >= configuration.capacity {
+        var gap = entry.gap ?? Gap(first: entry.sequence, last: entry.sequence, counts: [])
+        if entry.gap == nil {
+          gap.add(entry.reason, 1)
+          outcome.dropped += 1
+        }
+        if let token = entry.token {
+          outcome.completions.append(
+            JournalCompletion(token: token, sequence: entry.sequence, outcome: .failed(errno: errno)))
+        }
+        if open == nil { open = gap } else { open?.extend(by: gap) }
+        continue
+      }
+      if let gap = open {
+        kept.append(AuditRecord(gap: gap, time: now, boot: configuration.boot))
+        open = nil
+      }
+      kept.bytes.append(contentsOf: held.bytes[range])
+      kept.entries.append(entry)
+    }
+    if let gap = open { kept.append(AuditRecord(gap: gap, time: now, boot: configuration.boot)) }
+    held = kept
+  }
+}

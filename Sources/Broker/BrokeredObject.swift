@@ -1,0 +1,53 @@
+import Authority
+import Instructions
+import Linux
+import Mediation
+import Objects
+
+/// A policy's object as the broker runs it. Confined to the broker's thread.
+final class BrokeredObject {
+  let id: ObjectID
+  var definition: ObjectDefinition
+  var generation: UInt32
+  /// The one session of an object whose opens share it; nil while nobody uses it.
+  var shared: Session?
+  /// What the entity compares for `exclusive`, once the object has been opened.
+  var footprint: EntityFootprint?
+  /// Why the last attempt to open it failed, or empty.
+  var lastFailure = ""
+
+  init(id: ObjectID, definition: ObjectDefinition, generation: UInt32) {
+    self.id = id
+    self.definition = definition
+    self.generation = generation
+  }
+
+  /// Whether every open uses the same socket or device; udp, raw and packet sockets are one per open.
+  var isShared: Bool {
+    guard case .socket(let specification) = definition.specification else { return true }
+    return SocketObject.isShared(specification.endpoint)
+  }
+}
+
+/// Opens privileged objects; the only place where the broker gains a descriptor of one.
+struct ObjectOpener: Sendable {
+  let simulation: SimulatedBuses
+
+  func open(_ definition: ObjectDefinition, operations: OperationSet) throws(SystemError) -> any OpenObject {
+    switch definition.specification {
+    case .socket(let specification): try SocketObject.open(specification, operations: operations)
+    case .disk(let specification): try DiskObject.open(specification)
+    case .bus(let specification): try BusObject.open(specification, simulation: simulation)
+    }
+  }
+}
+
+extension ObjectDefinition {
+  var isExclusive: Bool {
+    switch specification {
+    case .socket: false
+    case .disk(let disk): disk.exclusive
+    case .bus(let bus): bus.exclusive
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import Authority
+import Instructions
+import Linux
+import Wire
+
+/// One client's control connection. Confined to the broker's thread.
+final class ControlConnection {
+  /// What the first of the two open messages established; the second must come from the same, unchanged process.
+  final class Pending {
+    enum Purpose {
+      case open(Open, Authorization)
+      case revalidation(channel: UInt64)
+    }
+
+    let purpose: Purpose
+    let pid: Int32
+    private var pin: ProcessPin?
+    let subject: Subject
+    let executablePath: String
+    let nonce: Nonce
+    /// Boottime nanoseconds; later the nonce is worth nothing.
+    let deadline: UInt64
+
+    init(purpose: Purpose, asker: consuming PinnedAsker, nonce: Nonce, deadline: UInt64) {
+      self.purpose = purpose
+      pid = asker.pin.pid
+      subject = asker.subject
+      executablePath = asker.executablePath
+      pin = asker.takePin()
+      self.nonce = nonce
+      self.deadline = deadline
+    }
+
+    /// Whether the process is still what was pinned; once it has been taken it is not.
+    var state: ProcessPin.State {
+      switch pin {
+      case .some(let pin): pin.state()
+      case .none: .ended
+      }
+    }
+
+    func takePin() -> ProcessPin? { pin.take() }
+  }
+
+  final class Outgoing {
+    let bytes: [UInt8]
+    let descriptor: Descriptor?
+
+    init(bytes: [UInt8], descriptor: consuming Descriptor? = nil) {
+      self.bytes = bytes
+      self.descriptor = descriptor
+    }
+  }
+
+  /// An audit read that waits for the next record.
+  struct Following {
+    var id: UInt64
+    var request: AuditRead
+    var caller: Caller
+  }
+
+  let id: UInt64
+  let socket: Descriptor
+  /// Who connected, for the caps of connections only.
+  let peerUID: UInt32
+  var isGreeted = false
+  var pending: Pending?
+  var following: Following?
+  var outgoing: [Outgoing] = []
+  /// Grants that wait for their record to be on disk.
+  var awaitingRecord = 0
+
+  init(id: UInt64, socket: consuming Descriptor, peerUID: UInt32) {
+    self.id = id
+    self.socket = socket
+    self.peerUID = peerUID
+  }
+}
+
+/// Who sent a request, as far as rights are concerned.
+struct Caller: Sendable, Hashable {
+  var pid: Int32
+  var uid: UInt32
+  var subject: Subject
+  var isAdministrator: Bool
+  var mayReadAudit: Bool
+}

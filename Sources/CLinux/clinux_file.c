@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "clinux_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+int clinux_file_pin(const char *path, int follow)
+{
+	return open(path, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+}
+
+int clinux_file_reopen(int fd, int flags)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC | O_NOCTTY);
+}
+
+int clinux_file_status(int fd, struct clinux_file_status *status)
+{
+	struct stat raw;
+
+	if (fstat(fd, &raw))
+		return -1;
+	status->device = raw.st_dev;
+	status->inode = raw.st_ino;
+	status->special_device = raw.st_rdev;
+	status->size = (uint64_t)raw.st_size;
+	status->mode = raw.st_mode;
+	status->block_size = (uint32_t)raw.st_blksize;
+	return 0;
+}
+
+ssize_t clinux_file_read_cached(int fd, void *bytes, size_t count, off_t offset)
+{
+	struct iovec vector = { .iov_base = bytes, .iov_len = count };
+
+	return preadv2(fd, &vector, 1, offset, RWF_NOWAIT);
+}
+
+int clinux_file_punch_hole(int fd, off_t offset, off_t length)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int clinux_block_geometry(int fd, struct clinux_block_geometry *geometry)
+{
+	uint64_t size = 0, sequence = 0;
+	int logical = 0, read_only = 0;
+	unsigned int physical = 0;
+	unsigned short rotational = 0;
+
+	if (ioctl(fd, BLKGETSIZE64, &size) || ioctl(fd, BLKSSZGET, &logical) || ioctl(fd, BLKPBSZGET, &physical) ||
+	    ioctl(fd, BLKROGET, &read_only) || ioctl(fd, BLKROTATIONAL, &rotational))
+		return -1;
+#ifdef BLKGETDISKSEQ
+	if (ioctl(fd, BLKGETDISKSEQ, &sequence))
+		sequence = 0;
+#endif
+	geometry->size = size;
+	geometry->sequence = sequence;
+	geometry->logical_block = (uint32_t)logical;
+	geometry->physical_block = physical;
+	geometry->read_only = read_only != 0;
+	geometry->rotational = rotational != 0;
+	return 0;
+}
+
+int clinux_block_discard(int fd, uint64_t offset, uint64_t length)
+{
+	uint64_t range[2] = { offset, length };
+
+	return ioctl(fd, BLKDISCARD, range);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sockets, files and block devices: what Swift cannot import, with addresses in one flat form. */
+#ifndef CLINUX_SOCKET_H
+#define CLINUX_SOCKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* An IPv4 or IPv6 address. family 0 means none. high and low are its bytes as big-endian numbers; IPv4 is the upper half of high. */
+struct clinux_address {
+	uint64_t high;
+	uint64_t low;
+	uint16_t family;
+	uint16_t port; /* host order */
+};
+
+/* What fstat(2) says of a file, in numbers that do not depend on the C library. */
+struct clinux_file_status {
+	uint64_t device;
+	uint64_t inode;
+	uint64_t special_device; /* of a block or character device */
+	uint64_t size;
+	uint32_t mode;
+	uint32_t block_size;
+};
+
+/* What a block device says of itself. */
+struct clinux_block_geometry {
+	uint64_t size;	   /* bytes */
+	uint64_t sequence; /* of the medium, 0 where the kernel does not count (before 5.15) */
+	uint32_t logical_block;
+	uint32_t physical_block;
+	uint32_t read_only;
+	uint32_t rotational;
+};
+
+/* All of them: the system call's result, or -1 and errno. Descriptors that they return are close-on-exec. */
+
+/*
+ * socket(2), non-blocking; namespace_path is a network namespace's file or NULL.
+ * setns(2) switches a thread, so the call is made on a thread of its own that ends
+ * before this returns: no thread of the caller's is ever in another namespace.
+ */
+int clinux_socket(const char *namespace_path, int family, int type, int protocol);
+int clinux_socket_bind_address(int fd, const struct clinux_address *address);
+int clinux_socket_bind_unix(int fd, const char *path);
+int clinux_socket_connect_unix(int fd, const char *path);
+/* protocol in host order; 0: receives nothing. */
+int clinux_socket_bind_packet(int fd, int interface_index, uint16_t protocol);
+/* The interface's index in the network namespace of the socket fd. */
+int clinux_socket_interface_index(int fd, const char *name);
+int clinux_socket_connect_address(int fd, const struct clinux_address *address);
+int clinux_socket_local_address(int fd, struct clinux_address *address);
+/* The accepted connection is blocking, as accept(2) gives it. */
+int clinux_socket_accept(int fd, struct clinux_address *address);
+ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, const struct clinux_address *address);
+ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, struct clinux_address *address);
+
+/* Any file, without opening it for use; O_PATH. */
+int clinux_file_pin(const char *path, int follow);
+/* Opens for use what the O_PATH descriptor fd stands for. */
+int clinux_file_reopen(int fd, int flags);
+int clinux_file_status(int fd, struct clinux_file_status *status);
+/* preadv2(2) with RWF_NOWAIT: fails with EAGAIN where it would have to wait for the device. */
+ssize_t clinux_file_read_cached(int fd, void *bytes, size_t count, off_t offset);
+int clinux_file_punch_hole(int fd, off_t offset, off_t length);
+
+int clinux_block_geometry(int fd, struct clinux_block_geometry *geometry);
+int clinux_block_discard(int fd, uint64_t offset, uint64_t length);
+
+#endif

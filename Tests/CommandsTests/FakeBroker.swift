@@ -1,0 +1,178 @@
+import Foundation
+import Instructions
+import Linux
+import Postern
+import Synchronization
+import Wire
+
+@testable import PosternCommands
+
+/// The broker's side of the protocol, answering from a closure: what a test needs to see a command from outside.
+final class FakeBroker: Sendable {
+  /// What the broker does with one request; none: it closes the connection.
+  typealias Answer = @Sendable (Request) -> [Reply]
+  /// What an opened object does with one instruction.
+  typealias Perform = @Sendable (InstructionFrame, [UInt8]) -> Completed
+
+  struct Completed: Sendable {
+    var result: Int64
+    var reason: Reason?
+    var bytes: [UInt8] = []
+
+    static func read(_ bytes: [UInt8]) -> Completed { Completed(result: Int64(bytes.count), bytes: bytes) }
+    static func wrote(_ count: Int) -> Completed { Completed(result: Int64(count)) }
+    static func failed(_ errno: Int32) -> Completed { Completed(result: -Int64(errno)) }
+    static func refused(_ reason: Reason) -> Completed { Completed(result: -Int64(reason.errno), reason: reason) }
+  }
+
+  let path: String
+  private let log = Mutex<[Request]>([])
+  private let stop: EventDescriptor
+
+  var requests: [Request] { log.withLock { $0.filter { $0.kind != .hello } } }
+
+  init(
+    admin: Bool = true, kind: ObjectKind = .disk, length: UInt64 = 0,
+    perform: @escaping Perform = { _, _ in .failed(5) }, answer: @escaping Answer = { _ in [] }
+  ) throws {
+    path = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString.prefix(8)).sock"
+    stop = try EventDescriptor()
+    let listener = try MessageSocket.listen(at: path, mode: 0o600)
+    let loop = FakeBrokerLoop(
+      welcome: Welcome(broker: "posternd", features: [.mediated], admin: admin), kind: kind, length: length,
+      perform: perform, answer: answer, listener: listener, stop: stop.descriptor.rawValue
+    )
+    _ = try Thread("fake-broker") { [weak self] in
+      loop.run { request in self?.log.withLock { $0.append(request) } }
+    }
+  }
+
+  deinit {
+    stop.signal()
+    try? FileManager.default.removeItem(atPath: path)
+  }
+}
+
+/// What the fake broker's one thread has.
+private final class FakeBrokerLoop: Sendable {
+  private enum Token: UInt64 { case listener, control, channel, stop }
+
+  let welcome: Welcome
+  let kind: ObjectKind
+  let length: UInt64
+  let perform: FakeBroker.Perform
+  let answer: FakeBroker.Answer
+  let listener: Descriptor
+  let stop: Int32
+
+  init(
+    welcome: Welcome, kind: ObjectKind, length: UInt64, perform: @escaping FakeBroker.Perform,
+    answer: @escaping FakeBroker.Answer, listener: consuming Descriptor, stop: Int32
+  ) {
+    self.welcome = welcome
+    self.kind = kind
+    self.length = length
+    self.perform = perform
+    self.answer = answer
+    self.listener = listener
+    self.stop = stop
+  }
+
+  func run(_ note: (Request) -> Void) {
+    // A failure ends the thread and closes everything: the command under test then says "gone".
+    try? serve(note)
+  }
+
+  private func serve(_ note: (Request) -> Void) throws {
+    let epoll = try Epoll()
+    var events = Epoll.EventList()
+    var buffer = MessageBuffer(capacity: Bounds.controlMessage)
+    var datagrams = MessageBuffer(capacity: Bounds.instructionDatagram)
+    var control: Descriptor?
+    var channel: Descriptor?
+    try epoll.add(listener.rawValue, .readable, token: Token.listener.rawValue)
+    try epoll.add(stop, .readable, token: Token.stop.rawValue)
+    while true {
+      try epoll.wait(into: &events, timeoutMilliseconds: -1)
+      for index in 0..<events.count {
+        switch Token(rawValue: events[index].token) {
+        case .listener:
+          guard case .ready(let accepted) = try MessageSocket.accept(listener.rawValue) else { continue }
+          try epoll.add(accepted.rawValue, .readable, token: Token.control.rawValue)
+          control = consume accepted
+        case .control:
+          guard let fd = control?.rawValue else { continue }
+          guard case .ready(let message) = try MessageSocket.receive(fd, into: &buffer), message.count > 0 else {
+            control = nil
+            continue
+          }
+          let (id, request) = try buffer.withSpan { (span) throws(WireError) in try Request.decode(span) }
+          note(request)
+          let replies = replies(to: request)
+          if replies.isEmpty { control = nil }
+          for reply in replies {
+            var attached: Descriptor?
+            if case .opened = reply {
+              let pair = try MessageSocket.pair(bufferSize: 1 << 20)
+              attached = try pair.second.duplicate()
+              let end = try pair.first.duplicate()
+              try epoll.add(end.rawValue, .readable, token: Token.channel.rawValue)
+              channel = consume end
+            }
+            let bytes = try reply.encode(id: id)
+            let number = attached?.rawValue
+            _ = try bytes.withRawSpan { (span) throws(SystemError) in
+              try MessageSocket.send(fd, span, descriptor: number, blocking: true)
+            }
+          }
+        case .channel:
+          guard let fd = channel?.rawValue else { continue }
+          guard case .ready(let message) = try MessageSocket.receive(fd, into: &datagrams), message.count > 0 else {
+            channel = nil
+            continue
+          }
+          try perform(datagrams.copy(), fd)
+        case .stop, nil: return
+        }
+      }
+    }
+  }
+
+  private func replies(to request: Request) -> [Reply] {
+    switch request {
+    case .hello: return [.welcome(welcome)]
+    case .open:
+      let chosen = answer(request)
+      return chosen.isEmpty ? [.challenge(Nonce(low: 1, high: 2))] : chosen
+    case .confirm:
+      return [
+        .opened(
+          Opened(
+            association: AssociationID(rawValue: 1), channel: 1, object: ObjectID(rawValue: 1), kind: kind,
+            path: .mediated, operations: kind.operations, generation: 1, expiry: 0, rangeLength: length,
+            maximumPayload: UInt32(Bounds.payload)))
+      ]
+    default: return answer(request)
+    }
+  }
+
+  /// Each instruction gets a datagram of its own, as their payloads together may be too long for one.
+  private func perform(_ datagram: [UInt8], _ fd: Int32) throws {
+    var batch = try InstructionBatch(decoding: datagram.span)
+    while let frame = try batch.next(datagram.span) {
+      let completed = perform(frame, Array(datagram[frame.payload]))
+      var answer = CompletionFrame(cookie: frame.cookie, result: completed.result, reason: completed.reason)
+      answer.payload = 0..<completed.bytes.count
+      var bytes = [UInt8](repeating: 0, count: CompletionBatch.payloadOffset(count: 1))
+      var span = bytes.mutableSpan
+      try span.withRawBytes { (raw) throws(WireError) in
+        try answer.encode(into: &raw, index: 0)
+        try CompletionBatch.encodeHeader(count: 1, payload: completed.bytes.count, into: &raw)
+      }
+      bytes += completed.bytes
+      _ = try bytes.withRawSpan { (span) throws(SystemError) in
+        try MessageSocket.send(fd, span, blocking: true)
+      }
+    }
+  }
+}
