@@ -154,14 +154,12 @@ final class FakeChannel: Sendable {
     let payload = frames.flatMap(\.1)
     var bytes = [UInt8](repeating: 0, count: CompletionBatch.payloadOffset(count: frames.count))
     var span = bytes.mutableSpan
-    span.withRawBytes { raw in
-      for (index, entry) in frames.enumerated() {
-        var frame = entry.0
-        frame.payload = 0..<entry.1.count
-        try? frame.encode(into: &raw, index: index)
-      }
-      _ = try? CompletionBatch.encodeHeader(count: frames.count, payload: payload.count, into: &raw)
+    for (index, entry) in frames.enumerated() {
+      var frame = entry.0
+      frame.payload = 0..<entry.1.count
+      try? frame.encode(into: &span, index: index)
     }
+    _ = try? CompletionBatch.encodeHeader(count: frames.count, payload: payload.count, into: &span)
     return bytes + payload
   }
 }

@@ -62,10 +62,8 @@ import Wire
     let errors = try reads { frames, channel in
       var bytes = [UInt8](repeating: 0, count: 64)
       var span = bytes.mutableSpan
-      span.withRawBytes { raw in
-        try? frames[0].frame.encode(into: &raw, index: 0)
-        _ = try? InstructionBatch.encodeHeader(count: 1, payload: 0, into: &raw)
-      }
+      try? frames[0].frame.encode(into: &span, index: 0)
+      _ = try? InstructionBatch.encodeHeader(count: 1, payload: 0, into: &span)
       channel.send(bytes)
     }
     #expect(errors.first == .violation(.badMagic))
