@@ -177,3 +177,12 @@ extension AuditRecord {
     }
   }
 }
+
+extension AuditRecord {
+  /// The record as it stands in a segment: what `AuditRecord(decoding:)` takes.
+  public var encoded: [UInt8] {
+    var bytes: [UInt8] = []
+    encode(into: &bytes)
+    return bytes
+  }
+}
