@@ -115,8 +115,6 @@ static int exclusive_conflict(struct postern_entity *entity, const struct poster
 		const struct postern_object *other = &entity->objects[number - 1];
 
 		number = other->next_overlap;
-		if (other == object)
-			continue;
 		if (!object->exclusive && !other->exclusive)
 			continue;
 		if (overlap(object, other) && held_by_another(entity, other, process, now))
@@ -134,8 +132,9 @@ static int quota_left(struct postern_entity *entity, const struct postern_associ
 	for (; number; number = entity->memberships[number].next_of_process)
 		if (entity->memberships[number].application == application && entity->memberships[number].live)
 			return 1;
-	if (!application || entity->applications[application].processes < arguments->quota)
-		return arguments->quota > 0;
+	/* Application 0 is nobody's and empty. */
+	if (entity->applications[application].processes < arguments->quota)
+		return 1;
 	/* Full only in appearance, perhaps: what has expired does not count. */
 	for (number = entity->applications[application].memberships; number;
 	     number = entity->memberships[number].next_of_application) {
@@ -207,18 +206,20 @@ int entity_establish(struct postern_entity *entity, struct postern_associate_arg
 		.establishment = &establishment,
 	};
 
-	if (own && entity->records[own].state == POSTERN_STATE_LIVE &&
+	/* Record 0 is nobody's and always free. */
+	if (entity->records[own].state == POSTERN_STATE_LIVE &&
 	    postern_past(entity->records[own].expiry, arguments->now))
 		table_set_state(entity, own, POSTERN_STATE_EXPIRED);
 	if (own)
 		facts.association = &entity->records[own];
 	if (request == POSTERN_REQUEST_REVALIDATE)
 		ancestor = table_find(entity, arguments->object, &arguments->ancestor);
-	if (ancestor)
+	/* Nobody is its own ancestor. */
+	if (ancestor && ancestor != own)
 		facts.ancestor = &entity->records[ancestor];
 	if (request == POSTERN_REQUEST_OPEN && arguments->limits && !table_limits_exist(entity, arguments->limits))
 		facts.failed |= POSTERN_LOOKUP_LIMITS;
-	if (object && object->present && exclusive_conflict(entity, object, &arguments->process, arguments->now))
+	if (object && exclusive_conflict(entity, object, &arguments->process, arguments->now))
 		facts.conditions &= ~POSTERN_CONDITION_EXCLUSIVE;
 	if (!quota_left(entity, arguments))
 		facts.conditions &= ~POSTERN_CONDITION_QUOTA;
@@ -257,7 +258,7 @@ int entity_establish(struct postern_entity *entity, struct postern_associate_arg
 		wanted.flags = holder->flags & POSTERN_ASSOCIATION_KEEP;
 		wanted.expiry = earlier(arguments->expiry, holder->expiry);
 	}
-	if (own && entity->records[own].state == POSTERN_STATE_LIVE &&
+	if (entity->records[own].state == POSTERN_STATE_LIVE &&
 	    entity->records[own].application == arguments->application) {
 		if (request == POSTERN_REQUEST_OPEN)
 			extend(entity, own, &wanted);
@@ -265,9 +266,9 @@ int entity_establish(struct postern_entity *entity, struct postern_associate_arg
 		answer(entity, arguments, own);
 		return 0;
 	}
-	if (own && own != ancestor)
+	if (own)
 		table_remove(entity, own);
-	own = own && own == ancestor ? 0 : table_insert(entity, &wanted, ancestor_id);
+	own = table_insert(entity, &wanted, ancestor_id);
 	if (!own)
 		arguments->reason = POSTERN_REASON_QUOTA;
 	answer(entity, arguments, own);

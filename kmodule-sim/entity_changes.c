@@ -197,7 +197,7 @@ static void apply_exec(struct postern_entity *entity, struct sweep *sweep, poste
 {
 	struct postern_association *record = &entity->records[slot];
 	struct postern_process after = record->process;
-	int revoked = record->state == POSTERN_STATE_REVOKED && !(record->flags & POSTERN_ASSOCIATION_DEPARTED);
+	int revoked = record->state == POSTERN_STATE_REVOKED;
 
 	after.exec_epoch = sweep->process->exec_epoch;
 	if ((revoked || kept(entity, sweep, slot)) && !table_find(entity, record->object, &after) &&

@@ -10,7 +10,9 @@
 #define TABLE_MAGIC 0x4e52455453504e00ull
 #define TABLE_VERSION 1u
 #define TABLE_SLOT_BITS 24
+#ifndef TABLE_OVERLAP_BUCKETS
 #define TABLE_OVERLAP_BUCKETS 256
+#endif
 
 /*
  * An open-addressed hash of {hash, record number} entries, home slot by the

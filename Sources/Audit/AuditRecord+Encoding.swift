@@ -179,7 +179,7 @@ extension AuditRecord {
 }
 
 extension AuditRecord {
-  /// The record as it stands in a segment: what `AuditRecord(decoding:)` takes.
+  /// The record as `AuditRecord(decoding:)` takes it; what protects a segment's copy (marker, checksum) is left empty.
   public var encoded: [UInt8] {
     var bytes: [UInt8] = []
     encode(into: &bytes)

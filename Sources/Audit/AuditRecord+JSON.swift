@@ -66,7 +66,7 @@ extension AuditRecord {
     writer.field("offset", operands.offset)
     writer.field("length", operands.length)
     writer.field("request", operands.request)
-    if let address = operands.address { writer.field("address", addressText(address)) }
+    if let address = operands.address { writer.field("address", address.text) }
     writer.endObject()
   }
 
@@ -103,18 +103,5 @@ extension JournalItem {
     }
     writer.endObject()
     return writer.text
-  }
-}
-
-/// `192.0.2.1:80`, `[2001:db8:0:0:0:0:0:1]:80`.
-func addressText(_ address: NetworkAddress) -> String {
-  switch address.family {
-  case .ipv4:
-    return (0..<4).map { String(address.bytes[$0]) }.joined(separator: ".") + ":\(address.port)"
-  case .ipv6:
-    let groups = (0..<8).map {
-      String(UInt16(address.bytes[2 * $0]) << 8 | UInt16(address.bytes[2 * $0 + 1]), radix: 16)
-    }
-    return "[" + groups.joined(separator: ":") + "]:\(address.port)"
   }
 }

@@ -53,7 +53,7 @@ extension AuditRecord {
         parts.append("@\(operands.offset)")
       }
       if operands.request != 0 { parts.append("request 0x" + String(operands.request, radix: 16)) }
-      if let address = operands.address { parts.append(addressText(address)) }
+      if let address = operands.address { parts.append(address.text) }
     }
     if let gap { parts.append("\(gap.last - gap.first + 1) records, to \(gap.last)") }
     if let repair { parts.append("\(repair.lost) bytes cut at \(repair.offset) of segment \(repair.segment)") }

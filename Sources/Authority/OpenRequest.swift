@@ -59,3 +59,18 @@ public struct MachineFacts {
     self.identity = identity
   }
 }
+
+extension Subject {
+  /// Somebody who may not even run, for `can-i`: no process, without a tracer, in the broker's own namespaces.
+  ///
+  /// A standing revoke of a process does not concern it. A cgroup that is not given matches no selector that names one.
+  public static func hypothetical(
+    uid: UInt32, gid: UInt32, supplementaryGIDs: [UInt32], executable: FileIdentity?, cgroup: String? = nil,
+    facts: MachineFacts
+  ) -> Subject {
+    Subject(
+      process: ProcessResource(tgid: 0, start: 0), effectiveUID: uid, effectiveGID: gid,
+      supplementaryGIDs: supplementaryGIDs, executable: executable, cgroup: cgroup, pidNamespace: facts.pidNamespace,
+      networkNamespace: facts.networkNamespace, traced: false)
+  }
+}

@@ -195,15 +195,28 @@ extension PolicyModel.Entry {
   /// Called where `effective` covers the request and is not empty, so that limits exist.
   func authorization(request: OpenRequest, path: OperationPath) -> Authorization {
     let operations = request.operations.isEmpty ? effective : request.operations
-    // A runtime grant counts only for what the policy's own entry lacks, so that it does not shorten what needs none of it.
-    let beyond = operations.subtracting(rule.operations)
-    let used = runtime.filter { !$0.operations.isDisjoint(with: beyond) }
+    let used = runtimeGrants(for: operations.subtracting(rule.operations))
     return Authorization(
       application: application.name, object: object.name, operations: operations,
       limits: limits ?? AssociationLimits(), path: path,
       onFork: rule.onFork ?? (request.door == .run ? .inherit : .revalidate), onExec: rule.onExec,
       expires: rule.expires, endsAt: used.compactMap(\.expiry).min(), runtimeGrants: used.map(\.id), rule: rule,
       message: message, processes: application.processes, requestsPerSecond: application.requestsPerSecond)
+  }
+}
+
+extension PolicyModel.Entry {
+  /// The runtime grants that these operations rest on: for each the one that lasts longest. What the policy's own entry
+  /// grants rests on none, so that a runtime grant never shortens it.
+  private func runtimeGrants(for operations: OperationSet) -> [RuntimeGrant] {
+    var used: [RuntimeGrant] = []
+    for opcode in operations.opcodes {
+      let lasting = runtime.filter { $0.operations.contains(opcode) }.max {
+        ($0.expiry ?? .max) < ($1.expiry ?? .max)
+      }
+      if let lasting, !used.contains(lasting) { used.append(lasting) }
+    }
+    return used
   }
 }
 

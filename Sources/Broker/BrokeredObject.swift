@@ -11,6 +11,8 @@ final class BrokeredObject {
   var generation: UInt32
   /// The one session of an object whose opens share it; nil while nobody uses it.
   var shared: Session?
+  /// What the entity compares for `exclusive`, once the object has been opened.
+  var footprint: EntityFootprint?
   /// Why the last attempt to open it failed, or empty.
   var lastFailure = ""
 

@@ -13,24 +13,33 @@ final class ControlConnection {
     }
 
     let purpose: Purpose
-    let pin: ProcessPin
+    let pid: Int32
+    private var pin: ProcessPin?
     let subject: Subject
     let executablePath: String
     let nonce: Nonce
     /// Boottime nanoseconds; later the nonce is worth nothing.
     let deadline: UInt64
 
-    init(
-      purpose: Purpose, pin: consuming ProcessPin, subject: Subject, executablePath: String, nonce: Nonce,
-      deadline: UInt64
-    ) {
+    init(purpose: Purpose, asker: consuming PinnedAsker, nonce: Nonce, deadline: UInt64) {
       self.purpose = purpose
-      self.pin = pin
-      self.subject = subject
-      self.executablePath = executablePath
+      pid = asker.pin.pid
+      subject = asker.subject
+      executablePath = asker.executablePath
+      pin = asker.takePin()
       self.nonce = nonce
       self.deadline = deadline
     }
+
+    /// Whether the process is still what was pinned; once it has been taken it is not.
+    var state: ProcessPin.State {
+      switch pin {
+      case .some(let pin): pin.state()
+      case .none: .ended
+      }
+    }
+
+    func takePin() -> ProcessPin? { pin.take() }
   }
 
   final class Outgoing {

@@ -6,9 +6,11 @@
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/hidraw.h>
 #include <linux/ioctl.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Not <sys/ioctl.h> and <stdlib.h>'s friends: they bring the C library's struct termios, which termbits.h also defines. */
@@ -47,6 +49,10 @@ int clinux_bus_open(const char *path)
 {
 	return open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
+
+const uint32_t clinux_hid_info = HIDIOCGRAWINFO;
+_Static_assert(sizeof(struct hidraw_devinfo) == CLINUX_HID_INFO_SIZE, "struct hidraw_devinfo");
+const uint32_t clinux_usb_capabilities = USBDEVFS_GET_CAPABILITIES;
 
 const uint32_t clinux_spi_wr_mode = SPI_IOC_WR_MODE;
 const uint32_t clinux_spi_wr_bits = SPI_IOC_WR_BITS_PER_WORD;
@@ -143,6 +149,67 @@ void clinux_tty_describe(const uint8_t settings[CLINUX_TERMIOS2_SIZE], struct cl
 
 const uint32_t clinux_usb_control = USBDEVFS_CONTROL;
 const uint32_t clinux_usb_bulk = USBDEVFS_BULK;
+
+uint32_t clinux_device_major(uint64_t device)
+{
+	return major(device);
+}
+
+#define REQUEST(name) { #name, name }
+
+static const struct {
+	const char *name;
+	uint32_t number;
+} requests[] = {
+	REQUEST(HIDIOCGRDESCSIZE),
+	REQUEST(HIDIOCGRDESC),
+	REQUEST(HIDIOCGRAWINFO),
+	REQUEST(HIDIOCGRAWNAME(256)),
+	REQUEST(HIDIOCGRAWPHYS(256)),
+	REQUEST(HIDIOCGRAWUNIQ(256)),
+	REQUEST(HIDIOCSFEATURE(8)),
+	REQUEST(HIDIOCGFEATURE(8)),
+	REQUEST(HIDIOCSINPUT(8)),
+	REQUEST(HIDIOCGINPUT(8)),
+	REQUEST(HIDIOCSOUTPUT(8)),
+	REQUEST(HIDIOCGOUTPUT(8)),
+	REQUEST(USBDEVFS_CONTROL),
+	REQUEST(USBDEVFS_BULK),
+	REQUEST(USBDEVFS_RESETEP),
+	REQUEST(USBDEVFS_SETINTERFACE),
+	REQUEST(USBDEVFS_SETCONFIGURATION),
+	REQUEST(USBDEVFS_GETDRIVER),
+	REQUEST(USBDEVFS_CLAIMINTERFACE),
+	REQUEST(USBDEVFS_RELEASEINTERFACE),
+	REQUEST(USBDEVFS_CONNECTINFO),
+	REQUEST(USBDEVFS_RESET),
+	REQUEST(USBDEVFS_CLEAR_HALT),
+	REQUEST(USBDEVFS_GET_CAPABILITIES),
+	REQUEST(USBDEVFS_GET_SPEED),
+	REQUEST(TCGETS2),
+	REQUEST(TCFLSH),
+	REQUEST(FIONREAD),
+	REQUEST(TIOCOUTQ),
+	REQUEST(TIOCMGET),
+	REQUEST(TIOCMBIS),
+	REQUEST(TIOCMBIC),
+	REQUEST(TIOCMSET),
+	REQUEST(TIOCSBRK),
+	REQUEST(TIOCCBRK),
+	REQUEST(TIOCGICOUNT),
+};
+
+const int clinux_bus_request_count = sizeof(requests) / sizeof(requests[0]);
+
+const char *clinux_bus_request_name(int index)
+{
+	return requests[index].name;
+}
+
+uint32_t clinux_bus_request_number(int index)
+{
+	return requests[index].number;
+}
 
 uint32_t clinux_mmio_read(const void *address, unsigned int width)
 {

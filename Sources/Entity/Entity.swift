@@ -14,6 +14,8 @@ public protocol AuthorizationEntity: Sendable {
   /// `no-such-object` from now on; the associations that were live are returned.
   func removeObject(_ object: ObjectID) throws(SystemError) -> [AssociationRecord]
   /// nil: there is no such object.
+  func object(_ object: ObjectID) -> ObjectRecord?
+  /// nil: there is no such object.
   func generation(of object: ObjectID) -> UInt32?
 
   /// A limit set that associations can share; held until `release`, and after that as long as associations name it.

@@ -65,6 +65,10 @@ public final class SimulatedEntity: AuthorizationEntity {
     table.withLock { $0.generation(of: object) }
   }
 
+  public func object(_ object: ObjectID) -> ObjectRecord? {
+    table.withLock { $0.object(object) }
+  }
+
   public func define(limits: LimitSet) throws(SystemError) -> LimitsID {
     let record = EntityLimits(limits)
     return LimitsID(rawValue: try attempt { table throws(SystemError) in try table.define(record) })

@@ -13,7 +13,7 @@ public final class BusDevice: Sendable {
   private let backing: Backing
   /// For errors; a path, or `simulated`.
   public let path: String
-  /// The device number (inode 0), or the identity of the file where it is none.
+  /// The device number (inode 0), or the identity of the file where it is no character device.
   public let identity: FileIdentityNumbers
 
   /// A file's identity as objects compare it.
@@ -25,15 +25,16 @@ public final class BusDevice: Sendable {
   /// No device of the kernel has this number, nor is it a file system's.
   public static let simulatedDeviceNumber = UInt64.max
 
-  /// Opens a device node for reading and writing, without waiting for a carrier or becoming its terminal.
-  public init(path: String) throws(SystemError) {
+  /// Opens a character device for reading and writing, without waiting for a carrier or becoming its terminal.
+  ///
+  /// - Throws: ENOTTY for anything else than a character device.
+  public convenience init(path: String) throws(SystemError) {
     guard !path.utf8.contains(0) else { throw SystemError(errno: EINVAL, operation: "open", path: path) }
     // SAFETY: the string is valid during the call.
     let number = try retrying("open", path) { unsafe Int(clinux_bus_open(path)) }
-    let descriptor = Descriptor(adopting: Int32(number))
-    identity = try Self.identity(of: descriptor, path)
-    backing = .kernel(descriptor)
-    self.path = path
+    try self.init(opened: Descriptor(adopting: Int32(number)), path)
+    // A disk under the name of a bus would be read without its range.
+    guard identity.inode == 0 else { throw SystemError(errno: ENOTTY, operation: "open", path: path) }
   }
 
   /// Opens a device of the simulated kernel.
@@ -43,10 +44,29 @@ public final class BusDevice: Sendable {
     identity = FileIdentityNumbers(device: Self.simulatedDeviceNumber, inode: UInt64(node.rawValue))
   }
 
+  /// Takes an open device file over; it becomes non-blocking.
+  public convenience init(adopting descriptor: consuming Descriptor, path: String) throws(SystemError) {
+    try self.init(opened: Self.nonBlocking(consume descriptor, path), path)
+  }
+
+  private init(opened descriptor: consuming Descriptor, _ path: String) throws(SystemError) {
+    identity = try Self.identity(of: descriptor, path)
+    backing = .kernel(descriptor)
+    self.path = path
+  }
+
+  private static func nonBlocking(_ descriptor: consuming Descriptor, _ path: String) throws(SystemError) -> Descriptor
+  {
+    let number = descriptor.rawValue
+    _ = try retrying("fcntl(F_SETFL)", path) { Int(fcntl(number, F_SETFL, O_NONBLOCK)) }
+    return descriptor
+  }
+
   /// Takes ownership of the open file that an ioctl on `parent` returned.
   init(adopting number: Int32, from parent: BusDevice) throws(SystemError) {
     switch parent.backing {
-    case .kernel: backing = .kernel(Descriptor(adopting: number))
+    case .kernel:
+      backing = .kernel(try Self.nonBlocking(Descriptor(adopting: number), parent.path))
     case .simulated(let file): backing = .simulated(try file.buses.adopt(number, watched: true))
     }
     path = parent.path
@@ -60,8 +80,7 @@ public final class BusDevice: Sendable {
     var status = stat()
     // SAFETY: the structure is valid during the call.
     _ = try retrying("fstat", path) { unsafe Int(fstat(number, &status)) }
-    let isDevice = status.st_mode & S_IFMT == S_IFCHR || status.st_mode & S_IFMT == S_IFBLK
-    return isDevice
+    return status.st_mode & S_IFMT == S_IFCHR
       ? FileIdentityNumbers(device: UInt64(status.st_rdev), inode: 0)
       : FileIdentityNumbers(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
   }
@@ -159,8 +178,13 @@ public final class BusDevice: Sendable {
   /// - Returns: whether a read would find something, be it an end or an error.
   public func waitReadable(milliseconds: Int32) throws(SystemError) -> Bool {
     guard let readiness else { return true }
-    var watch = pollfd(fd: readiness, events: Int16(POLLIN), revents: 0)
-    // SAFETY: the structure is valid during the call.
-    return try retrying("poll", path) { unsafe Int(poll(&watch, 1, milliseconds)) } > 0
+    return try pollReadable(readiness, milliseconds: milliseconds)
   }
+}
+
+/// poll(2) of one descriptor for input; true also where it has hung up or failed.
+public func pollReadable(_ number: Int32, milliseconds: Int32) throws(SystemError) -> Bool {
+  var watch = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+  // SAFETY: the structure is valid during the call.
+  return try retrying("poll") { unsafe Int(poll(&watch, 1, milliseconds)) } > 0
 }

@@ -174,3 +174,11 @@ public final class SharedDescriptor: Sendable {
   /// nil after the first time.
   public func take() -> Descriptor? { held.withLock { $0.take() } }
 }
+
+extension Descriptor {
+  /// Sets or clears O_NONBLOCK and FD_CLOEXEC.
+  public borrowing func setFlags(nonblocking: Bool, closeOnExec: Bool) throws(SystemError) {
+    let fd = rawValue
+    _ = try retrying("fcntl") { Int(clinux_set_flags(fd, nonblocking ? 1 : 0, closeOnExec ? 1 : 0)) }
+  }
+}

@@ -200,6 +200,14 @@ extension EntityTable {
     return unsafe arguments.object.generation
   }
 
+  /// The object as it was added or replaced, or nil.
+  public borrowing func object(_ object: ObjectID) -> EntityObject? {
+    var arguments = unsafe postern_object_arguments()
+    unsafe arguments.object.id = object.rawValue
+    guard unsafe call(POSTERN_ENTITY_OBJECT, &arguments) == 0 else { return nil }
+    return unsafe EntityObject(arguments.object)
+  }
+
   /// A limit set's number, with one reference held by the caller. Errors: E2BIG, ENOSPC.
   public borrowing func define(_ limits: EntityLimits) throws(SystemError) -> UInt32 {
     var arguments = postern_limits_arguments()

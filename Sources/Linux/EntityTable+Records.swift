@@ -90,6 +90,16 @@ public struct EntityObject: Sendable, Hashable {
     self.footprint = footprint
   }
 
+  init?(_ object: postern_object) {
+    guard let kind = ObjectKind(rawValue: object.kind) else { return nil }
+    let footprint = EntityFootprint(
+      device: object.device, inode: object.inode, offset: object.range_offset, length: object.range_length)
+    self.init(
+      id: ObjectID(rawValue: object.id), kind: kind, operations: OperationSet(rawValue: object.operations),
+      exclusive: object.exclusive != 0,
+      footprint: UInt32(object.flags) & UInt32(POSTERN_OBJECT_FOOTPRINT) != 0 ? footprint : nil)
+  }
+
   var record: postern_object {
     var object = postern_object()
     object.id = id.rawValue

@@ -12,6 +12,13 @@ public struct EventDescriptor: ~Copyable, Sendable {
       adopting: Int32(try retrying("eventfd") { Int(eventfd(initialValue, Int32(flags))) }))
   }
 
+  private init(adopting descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+  /// Another descriptor of the same event, for another owner.
+  public borrowing func duplicate() throws(SystemError) -> EventDescriptor {
+    EventDescriptor(adopting: try descriptor.duplicate())
+  }
+
   /// Waits for one signal and takes it; of a semaphore.
   public borrowing func wait() {
     var value: eventfd_t = 0

@@ -148,15 +148,18 @@ public struct JournalFile: ~Copyable, Sendable {
   /// Appends up to `count` bytes from `offset` to `bytes`; returns how many, 0 at the end.
   public borrowing func read(into bytes: inout [UInt8], count: Int, at offset: UInt64) throws(SystemError) -> Int {
     let number = descriptor.rawValue
-    let start = bytes.count
-    bytes.append(contentsOf: repeatElement(0, count: count))
     let position = off_t(clamping: offset)
-    var got = 0
-    defer { bytes.removeLast(count - got) }
-    got = try retrying("pread", path) {
-      // SAFETY: the buffer has `count` bytes behind `start`.
-      unsafe bytes.withUnsafeMutableBytes { unsafe pread(number, $0.baseAddress?.advanced(by: start), count, position) }
+    var chunk: [UInt8] = []
+    let got = try retrying("pread", path) {
+      var result = 0
+      // SAFETY: the buffer has `count` bytes of capacity, and as many are used as pread(2) has filled.
+      chunk = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
+        unsafe result = pread(number, buffer.baseAddress, count, position)
+        used = max(0, result)
+      }
+      return result
     }
+    bytes.append(contentsOf: chunk)
     return got
   }
 

@@ -33,7 +33,7 @@ public enum Availability<Value: ~Copyable>: ~Copyable {
 }
 
 /// Both ends of a connected pair.
-public struct MessageSocketPair: ~Copyable {
+@frozen public struct MessageSocketPair: ~Copyable {
   public var first: Descriptor
   public var second: Descriptor
 }

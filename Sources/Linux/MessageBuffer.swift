@@ -105,10 +105,10 @@
   }
 
   /// Overwrites bytes that are valid already.
-  public mutating func withMutableBytes<Result>(_ body: (inout MutableRawSpan) -> Result) -> Result {
-    // SAFETY: initialized storage of our own; exclusive because self is mutated.
-    let valid = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[0..<count])
-    var span = unsafe valid.mutableBytes
+  public mutating func withMutableSpan<Result>(_ body: (inout MutableSpan<UInt8>) -> Result) -> Result {
+    // SAFETY: initialized storage of our own; exclusive because self is mutated; every byte pattern is a UInt8.
+    let valid = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[0..<count]).bindMemory(to: UInt8.self)
+    var span = unsafe valid.mutableSpan
     return body(&span)
   }
 }

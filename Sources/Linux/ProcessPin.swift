@@ -28,8 +28,7 @@ public struct ProcessPin: ~Copyable, Sendable {
     if let given = given.take() {
       held = given
     } else {
-      held = Descriptor(
-        adopting: Int32(try retrying("pidfd_open", "\(pid)") { Int(clinux_pidfd_open(pid, 0)) }))
+      held = try ProcessPin.handle(of: pid)
     }
     let witness = try ProcessPin.openWitness(pid)
     let start = try ProcessPin.startTime(of: pid)
@@ -51,6 +50,11 @@ public struct ProcessPin: ~Copyable, Sendable {
   public borrowing func state(watchingImage: Bool = true) -> State {
     guard let ended = try? isReadable(pidfd.rawValue), !ended else { return .ended }
     return !watchingImage || ProcessPin.reads(witness.rawValue) ? .current : .execed
+  }
+
+  /// A pidfd of the process that is `pid` now (pidfd_open(2)).
+  public static func handle(of pid: Int32) throws(SystemError) -> Descriptor {
+    Descriptor(adopting: Int32(try retrying("pidfd_open", "\(pid)") { Int(clinux_pidfd_open(pid, 0)) }))
   }
 
   /// Watches the program image that the process has now; after an exec that the policy allows.
@@ -80,7 +84,24 @@ public struct ProcessPin: ~Copyable, Sendable {
     return unsafe pread(fd, &byte, 1, 0) == 1
   }
 
-  static func startTime(of pid: Int32) throws(SystemError) -> UInt64 {
+  /// The processes that `pid` descends from as far as proc(5) tells now, nearest first: who was reparented has lost them.
+  public static func parents(of pid: Int32) -> [(pid: Int32, start: UInt64)] {
+    var found: [(Int32, UInt64)] = []
+    var next = pid
+    // Deeper than any real descent; a parent's number cannot lead back to its child.
+    while found.count < 256, let (parent, _) = try? parentAndStart(of: next), parent > 0,
+      let (_, start) = try? parentAndStart(of: parent)
+    {
+      found.append((parent, start))
+      next = parent
+    }
+    return found
+  }
+
+  /// The start time of `pid` now.
+  public static func startTime(of pid: Int32) throws(SystemError) -> UInt64 { try parentAndStart(of: pid).start }
+
+  private static func parentAndStart(of pid: Int32) throws(SystemError) -> (parent: Int32, start: UInt64) {
     let path = "/proc/\(pid)/stat"
     let text = try ProcFile.read(path, limit: 4096)
     // The name in parentheses may hold anything; the numbers start after the last one. Field 22 is the 20th after it.
@@ -88,9 +109,9 @@ public struct ProcessPin: ~Copyable, Sendable {
       throw SystemError(errno: EINVAL, operation: "parse", path: path)
     }
     let fields = text[(end + 1)...].split(separator: UInt8(ascii: " "))
-    guard fields.count > 19, let start = UInt64(String(decoding: fields[19], as: UTF8.self)) else {
-      throw SystemError(errno: EINVAL, operation: "parse", path: path)
-    }
-    return start
+    guard fields.count > 19, let start = UInt64(String(decoding: fields[19], as: UTF8.self)),
+      let parent = Int32(String(decoding: fields[1], as: UTF8.self))
+    else { throw SystemError(errno: EINVAL, operation: "parse", path: path) }
+    return (parent, start)
   }
 }

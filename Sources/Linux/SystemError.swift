@@ -63,6 +63,7 @@ public enum ErrorCode {
   public static let notPermitted: Int32 = EPERM
   public static let noSuchEntry: Int32 = ENOENT
   public static let noSuchProcess: Int32 = ESRCH
+  public static let badMessage: Int32 = EBADMSG
   public static let brokenPipe: Int32 = EPIPE
   public static let connectionReset: Int32 = ECONNRESET
   public static let tooManyFiles: Int32 = EMFILE

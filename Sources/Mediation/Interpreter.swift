@@ -13,8 +13,13 @@ public protocol InterpreterObserver: AnyObject {
   func used(_ instruction: Instruction, issuer: Issuer, channel: ObjectChannel)
   /// A quota that lies outside the table: rates and outstanding requests. nil: go on.
   func exceededQuota(_ instruction: Instruction, channel: ObjectChannel) -> Refusal?
-  /// A token for a job on the pool.
-  func nextToken() -> UInt64
+  /// Takes a place among the outstanding requests of the channel's user; false: there is none.
+  func mayWait(_ channel: ObjectChannel) -> Bool
+  /// Gives places back.
+  func waited(_ channel: ObjectChannel, count: Int)
+  /// A token for a job on the pool, and that it came to nothing.
+  func nextToken(for channel: ObjectChannel) -> UInt64
+  func forget(token: UInt64)
   /// The session's readiness is to be watched for what its channels wait for.
   func watch(_ session: Session)
   /// The channel's socket is to be watched for room to write.
@@ -75,6 +80,7 @@ public struct Interpreter: ~Copyable {
       guard let channel = channels(id) else { continue }
       let parked = channel.parked
       channel.parked = []
+      observer.waited(channel, count: parked.count)
       for item in parked {
         guard case .perform(let opcode) = item.frame.action else { continue }
         item.payload.withRawSpan { payload in
@@ -98,6 +104,7 @@ public struct Interpreter: ~Copyable {
         channel.parked.append(item)
         continue
       }
+      observer.waited(channel, count: 1)
       let instruction = Instruction(opcode: opcode, object: channel.session.objectID, operands: item.frame.operands)
       refuse(
         Refusal(reason), instruction, item.frame, on: channel, issuer: .process(item.process), observer: observer)
@@ -167,6 +174,7 @@ public struct Interpreter: ~Copyable {
     if frame.answersBytes, tail.capacity - tail.count < wanted { flush(channel, observer: observer) }
     let start = tail.count
     let session = channel.session
+    let instruction = grant.instruction
     var held: Grant? = consume grant
     let effect = tail.append(limit: frame.answersBytes ? wanted : 256) { output -> Effect in
       guard let grant = held.take(), !session.isRecalled else { return .failed(errno: ErrorCode.inputOutput) }
@@ -206,17 +214,27 @@ public struct Interpreter: ~Copyable {
         }
         return
       }
+      guard observer.mayWait(channel) else {
+        return refuse(
+          Refusal(.quota), instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
+      }
       channel.parked.append(
         ObjectChannel.Parked(frame: frame, payload: payload.copiedBytes, readiness: readiness, process: issuer))
       wait(channel, observer: observer)
       return
     case .blocks(let grant):
       tail.truncate(to: start)
-      let token = observer.nextToken()
+      guard observer.mayWait(channel) else {
+        return refuse(
+          Refusal(.quota), instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
+      }
+      let token = observer.nextToken(for: channel)
       let job = EffectPool.Job(
         token: token, session: session.object, payload: payload.copiedBytes,
         capacity: frame.answersBytes ? wanted : 256, grant: consume grant)
       guard pool.submit(job) else {
+        observer.forget(token: token)
+        observer.waited(channel, count: 1)
         completion.result = -Int64(ErrorCode.again)
         completion.payload = start..<start
         return complete(completion, on: channel, observer: observer)
@@ -242,6 +260,7 @@ public struct Interpreter: ~Copyable {
   ) {
     let before = channel.parked.count
     channel.parked.removeAll { $0.frame.cookie == frame.operands.offset }
+    observer.waited(channel, count: before - channel.parked.count)
     guard channel.parked.count < before else {
       return complete(
         CompletionFrame(cookie: frame.cookie, result: -Int64(ErrorCode.noSuchEntry)), on: channel, observer: observer)
@@ -309,10 +328,11 @@ public struct Interpreter: ~Copyable {
     var attached: Descriptor? = descriptor.take()
     guard !frames.isEmpty else { return }
     head.resize(to: CompletionBatch.payloadOffset(count: frames.count))
-    let encoded = head.withMutableBytes { bytes -> Bool in
+    let payload = tail.count
+    let encoded = head.withMutableSpan { bytes -> Bool in
       do {
         for index in frames.indices { try frames[index].encode(into: &bytes, index: index) }
-        try CompletionBatch.encodeHeader(count: frames.count, payload: tail.count, into: &bytes)
+        try CompletionBatch.encodeHeader(count: frames.count, payload: payload, into: &bytes)
         return true
       } catch {
         return false

@@ -31,11 +31,14 @@ public final class ObjectChannel {
   public let id: UInt64
   public let socket: Descriptor
   public let session: Session
+  /// SO_COOKIE of the application's end.
+  public var clientCookie: UInt64 = 0
   /// Whose association this channel was opened or adopted for; the association decides, not the channel.
   public var association: AssociationID?
   public var holder: ProcessResource?
-  /// What an adopter descends from.
-  public var ancestor: AssociationID?
+  /// Whom a process that presents this channel says it descends from; the holder itself, or for an adopted channel the
+  /// holder of the one that was presented.
+  public var lineageHolder: ProcessResource?
   public var ownerUID: UInt32
   public var applicationName: String
   public var objectName: String
@@ -50,6 +53,18 @@ public final class ObjectChannel {
 
   /// Parked and running instructions.
   public var outstanding: Int { parked.count + running.count }
+  /// What its parked instructions and its armed notification wait for.
+  public var awaited: PollEvents {
+    var events: PollEvents = []
+    for item in parked { events.insert(item.readiness == .readable ? .readable : .writable) }
+    if armed.contains(.input) { events.insert(.readable) }
+    if armed.contains(.output) { events.insert(.writable) }
+    return events
+  }
+
+  /// How often a verdict was reused, and how often not.
+  public var fastPath: (hits: UInt64, misses: UInt64) { (verdicts.hits, verdicts.misses) }
+
   /// While the application does not read its replies nothing more is taken from it.
   public var isCongested: Bool { !outgoing.isEmpty }
 

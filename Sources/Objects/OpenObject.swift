@@ -40,6 +40,9 @@ public protocol OpenObject: AnyObject, Sendable {
   ///   - output: where bytes that are read go; its free capacity bounds them.
   func perform(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect
 
+  /// Nothing starts any more: every later operation fails. What a kernel call is doing already ends by itself.
+  func recall()
+
   /// The same where `perform` answered `blocks`; called on a pool thread, never on the thread that checks.
   func performBlocking(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect
 }
@@ -55,4 +58,9 @@ public struct Footprint: Sendable, Hashable {
     self.device = device
     self.range = range
   }
+}
+
+extension OpenObject {
+  /// For objects that nobody waits on inside the kernel: the interpreter performs nothing on a recalled session.
+  public func recall() {}
 }

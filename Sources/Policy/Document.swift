@@ -91,8 +91,9 @@ struct Document {
   }
 
   private static func parse(_ source: SourceText) throws(YamlFailure) -> Node? {
-    // A Swift string of up to 15 bytes lives in the value itself; Yams keeps a pointer to it beyond the call.
-    let text = source.text + (source.scalars.count < 64 ? "\n" + String(repeating: " ", count: 64) : "")
+    // A Swift string of up to 15 bytes lives in the value itself; Yams keeps a pointer to it beyond the call. A comment
+    // at the first column makes it longer and ends whatever scalar is open.
+    let text = source.text + (source.scalars.count < 64 ? "\n#" + String(repeating: " ", count: 64) : "")
     do {
       return try Parser(yaml: text, resolver: .basic, encoding: .utf8).singleRoot()
     } catch let error as YamlError {

@@ -23,6 +23,8 @@ public struct ReadPolicy: Sendable, Hashable {
 /// Every mistake of a set of policy files, errors and warnings, sorted by file and place; at least one is an error.
 public struct PolicyMistakes: Error, Sendable, Hashable {
   public var mistakes: [PolicyMistake]
+
+  public init(mistakes: [PolicyMistake]) { self.mistakes = mistakes }
 }
 
 /// Reads policies as postern.yaml(5) describes them.

@@ -6,15 +6,15 @@ import Yams
 extension Reading {
   func assemble(_ draft: Draft) -> PolicyModel {
     let objects = Dictionary(draft.objects.map { ($0.value.name, $0.value) }) { first, _ in first }
-    let applicationNames = draft.applications.map(\.value.name)
+    let applications = Set(draft.applications.map(\.value.name))
     var rules: [GrantRule] = []
     var first: [GrantKey: Place] = [:]
     for grant in draft.grants {
       let rule = grant.rule
-      if !applicationNames.contains(rule.application), !draft.brokenApplications.contains(rule.application) {
+      if !applications.contains(rule.application), !draft.brokenApplications.contains(rule.application) {
         error(
           place(of: "application", in: grant),
-          "there is no application \"\(rule.application)\"; \(suggestion(for: rule.application, among: applicationNames))"
+          "there is no application \"\(rule.application)\"; \(suggestion(for: rule.application, among: draft.applications.map(\.value.name)))"
         )
       }
       if let earlier = first[rule.key] {

@@ -63,16 +63,14 @@ extension Reading {
     guard let entry, let text = text(entry.value, expected: expected) else { return nil }
     let unit = units.first { text.hasSuffix($0.0) }
     let digits = unit.map { String(text.dropLast($0.0.count)) } ?? text
-    if unit == nil, unitRequired {
-      // 0 is 0 in every unit.
-      if text == "0" { return 0 }
+    if unit == nil, unitRequired, text != "0", case .value = wholeNumber(text) {
       error(place(entry.value), "\"\(text)\" has no unit; expected \(expected)")
       return nil
     }
     // A hexadecimal number takes no unit: 0x1d would be two things.
     let hexadecimal = digits.hasPrefix("0x")
     switch wholeNumber(digits) {
-    case .value(let number) where unit == nil || !hexadecimal:
+    case .value(let number) where !(hexadecimal && unit != nil):
       let (product, overflow) = number.multipliedReportingOverflow(by: unit?.1 ?? 1)
       if !overflow, product <= UInt64(Int64.max) { return product }
       error(place(entry.value), "\(text) is too large; expected \(expected)")
@@ -115,7 +113,9 @@ extension Reading {
   }
 
   func isBrokerable(_ path: String, at place: Place) -> Bool {
-    let never = ["/dev/mem", "/dev/kmem", "/dev/port", "/proc", "/sys/fs/bpf", "/run/postern", "/var/lib/postern"]
+    let never = [
+      "/dev/mem", "/dev/kmem", "/dev/port", "/proc", "/dev/fd", "/sys/fs/bpf", "/run/postern", "/var/lib/postern",
+    ]
     guard let owner = (never + forbiddenPaths).first(where: { path == $0 || path.hasPrefix("\($0)/") }) else {
       return true
     }

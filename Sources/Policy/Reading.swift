@@ -205,19 +205,21 @@ func suggestion(for word: String, among words: [String]) -> String {
   return words.isEmpty ? "none exists" : "expected one of: \(words.joined(separator: ", "))"
 }
 
-/// Levenshtein's distance; words over 64 characters are far from everything.
+/// Optimal string alignment: insertions, deletions, replacements and swaps of neighbours. Words over 64 characters are
+/// far from everything.
 private func distance(_ left: String, _ right: String) -> Int {
   let (a, b) = (Array(left.unicodeScalars), Array(right.unicodeScalars))
   guard a.count <= 64, b.count <= 64 else { return .max }
-  var row = Array(0...b.count)
-  for (i, x) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, y) in b.enumerated() {
-      let above = row[j + 1]
-      row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
-      diagonal = above
+  var beforeLast: [Int] = []
+  var last = Array(0...b.count)
+  for i in a.indices {
+    var row = [i + 1]
+    for j in b.indices {
+      var best = min(last[j + 1] + 1, row[j] + 1, last[j] + (a[i] == b[j] ? 0 : 1))
+      if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { best = min(best, beforeLast[j - 1] + 1) }
+      row.append(best)
     }
+    (beforeLast, last) = (last, row)
   }
-  return row[b.count]
+  return last[b.count]
 }

@@ -43,7 +43,9 @@ extension Channel {
       end(&turn, exchange, error)
       throw error
     }
-    let rearmed = flags.contains(.wantReadiness) && exchange.outcomes[0]?.result == -Int64(SystemError.wouldBlock)
+    // A send waits for room, not for input.
+    let rearmed =
+      opcode != .send && flags.contains(.wantReadiness) && exchange.outcomes[0]?.result == -Int64(SystemError.wouldBlock)
     end(&turn, exchange, nil, rearmed: rearmed)
     return (exchange, turn.epoch)
   }

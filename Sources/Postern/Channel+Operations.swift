@@ -7,6 +7,9 @@ public struct Accepted: ~Copyable {
   public var descriptor: Descriptor
   /// nil where the family has none (unix).
   public let peer: NetworkAddress?
+
+  /// Gives the number away; the caller closes it.
+  public consuming func release() -> Int32 { descriptor.release() }
 }
 
 /// What `receive` got.
@@ -119,9 +122,19 @@ extension Channel {
   }
 
   /// Sends one datagram, to `address` or to the connected peer.
-  public func send(_ bytes: Span<UInt8>, to address: NetworkAddress? = nil) throws(PosternError) -> Int {
+  ///
+  /// - Parameter nonblocking: do not wait for room; also so where O_NONBLOCK is set on `number`.
+  /// - Returns: bytes sent; nil where it would have to wait and may not.
+  public func send(
+    _ bytes: Span<UInt8>, to address: NetworkAddress? = nil, nonblocking: Bool = false
+  ) throws(PosternError) -> Int? {
     guard bytes.count <= Bounds.payload else { throw tooLong }
-    return try simple(.send, Operands(length: UInt64(bytes.count), address: address), payload: bytes)
+    var none: [UInt8] = []
+    var empty = none.mutableSpan
+    return try perform(
+      .send, flags: waiting(nonblocking), Operands(length: UInt64(bytes.count), address: address), payload: bytes,
+      into: &empty
+    ).single().valueUnlessBusy()
   }
 
   /// Receives one datagram; what does not fit into `destination` is lost.

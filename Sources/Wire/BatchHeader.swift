@@ -28,10 +28,11 @@ public struct BatchHeader: Sendable, Hashable {
   }
 
   @inline(__always)
-  static func encode(count: Int, payload: Int, magic: Magic, into datagram: inout MutableRawSpan) throws(WireError) {
+  static func encode(count: Int, payload: Int, magic: Magic, into datagram: inout MutableSpan<UInt8>) throws(WireError)
+  {
     guard count >= 1, count <= Bounds.batch else { throw .badCount }
     guard payload >= 0, payload <= Bounds.payload else { throw .oversized }
-    guard datagram.byteCount >= BatchHeader.size else { throw .truncated }
+    guard datagram.count >= BatchHeader.size else { throw .truncated }
     datagram.store(magic.rawValue, at: 0)
     datagram.store(UInt16(truncatingIfNeeded: count), at: 2)
     datagram.store(UInt32(truncatingIfNeeded: payload), at: 4)

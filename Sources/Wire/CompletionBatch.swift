@@ -41,7 +41,7 @@ public struct CompletionBatch: Sendable {
   /// The frames are written with `CompletionFrame.encode`, the payloads by the caller, in the frames' order without gaps.
   @discardableResult
   public static func encodeHeader(
-    count: Int, payload: Int, into datagram: inout MutableRawSpan
+    count: Int, payload: Int, into datagram: inout MutableSpan<UInt8>
   ) throws(WireError) -> Int {
     try BatchHeader.encode(count: count, payload: payload, magic: .completions, into: &datagram)
     return payloadOffset(count: count) + payload

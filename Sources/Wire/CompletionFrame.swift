@@ -143,19 +143,19 @@ extension CompletionFrame {
   ///
   /// On error nothing was written. Errors: the datagram is too small, or the frame breaks a rule that `CompletionBatch` checks.
   @inline(__always)
-  public func encode(into datagram: inout MutableRawSpan, index: Int) throws(WireError) {
+  public func encode(into datagram: inout MutableSpan<UInt8>, index: Int) throws(WireError) {
     guard index >= 0, index < Bounds.batch else { throw .badCount }
     let start = BatchHeader.size &+ index &* CompletionFrame.size
-    guard start &+ CompletionFrame.size <= datagram.byteCount else { throw .truncated }
+    guard start &+ CompletionFrame.size <= datagram.count else { throw .truncated }
     guard payload.count <= Bounds.payload else { throw .oversized }
     guard flags.rawValue & ~CompletionFlags.defined == 0 else { throw .badValue(.flags) }
     try validate()
     datagram.store(cookie, at: start &+ Layout.cookie)
-    datagram.store(result, at: start &+ Layout.result)
+    datagram.store(UInt64(bitPattern: result), at: start &+ Layout.result)
     datagram.store(reason?.rawValue ?? 0, at: start &+ Layout.reason)
     datagram.store(detail.rawValue, at: start &+ Layout.detail)
     datagram.store(flags.rawValue, at: start &+ Layout.flags)
-    datagram.store(kind.rawValue, at: start &+ Layout.kind)
+    datagram[start &+ Layout.kind] = kind.rawValue
     datagram.store(UInt32(truncatingIfNeeded: payload.count), at: start &+ Layout.payload)
     datagram.store(UInt16(0), at: start &+ Layout.reserved)
     NetworkAddress.encode(

@@ -38,13 +38,13 @@ public struct ControlHeader: Sendable, Hashable {
   }
 
   static func encode(
-    type: UInt16, requestID: UInt64, body: (inout Encoder) throws(WireError) -> Void
+    type: UInt16, requestID: UInt64, body: (inout FieldEncoder) throws(WireError) -> Void
   ) throws(WireError) -> [UInt8] {
     guard requestID != 0 else { throw .badValue(.requestID) }
-    var content = Encoder()
+    var content = FieldEncoder()
     try body(&content)
     guard content.bytes.count <= Bounds.body else { throw .oversized }
-    var message = Encoder()
+    var message = FieldEncoder()
     message.bytes.reserveCapacity(ControlHeader.size + content.bytes.count)
     message.u32(ControlHeader.magic)
     message.u16(ControlHeader.version)

@@ -43,7 +43,7 @@ public struct InstructionBatch: Sendable {
   /// The frames are written with `InstructionFrame.encode`, the payloads by the caller, in the frames' order without gaps.
   @discardableResult
   public static func encodeHeader(
-    count: Int, payload: Int, into datagram: inout MutableRawSpan
+    count: Int, payload: Int, into datagram: inout MutableSpan<UInt8>
   ) throws(WireError) -> Int {
     try BatchHeader.encode(count: count, payload: payload, magic: .instructions, into: &datagram)
     return payloadOffset(count: count) + payload

@@ -138,16 +138,16 @@ extension InstructionFrame {
   ///
   /// On error nothing was written. Errors: the datagram is too small, or the frame breaks a rule that `InstructionBatch` checks.
   @inline(__always)
-  public func encode(into datagram: inout MutableRawSpan, index: Int) throws(WireError) {
+  public func encode(into datagram: inout MutableSpan<UInt8>, index: Int) throws(WireError) {
     guard index >= 0, index < Bounds.batch else { throw .badCount }
     let start = BatchHeader.size &+ index &* InstructionFrame.size
-    guard start &+ InstructionFrame.size <= datagram.byteCount else { throw .truncated }
+    guard start &+ InstructionFrame.size <= datagram.count else { throw .truncated }
     guard payload.count <= Bounds.payload else { throw .oversized }
     guard flags.rawValue & ~InstructionFlags.defined == 0 else { throw .badValue(.flags) }
     try validate()
-    datagram.store(action.code, at: start &+ Layout.action)
-    datagram.store(flags.rawValue, at: start &+ Layout.flags)
-    datagram.store(UInt8(0), at: start &+ Layout.reserved0)
+    datagram[start &+ Layout.action] = action.code
+    datagram[start &+ Layout.flags] = flags.rawValue
+    datagram[start &+ Layout.reserved0] = 0
     datagram.store(operands.request, at: start &+ Layout.request)
     datagram.store(cookie, at: start &+ Layout.cookie)
     datagram.store(operands.offset, at: start &+ Layout.offset)

@@ -23,18 +23,18 @@ extension NetworkAddress {
 
   @inline(__always)
   static func encode(
-    _ value: NetworkAddress?, into bytes: inout MutableRawSpan, family: Int, port: Int, address: Int
+    _ value: NetworkAddress?, into bytes: inout MutableSpan<UInt8>, family: Int, port: Int, address: Int
   ) {
     guard let value else {
-      bytes.store(UInt8(0), at: family)
+      bytes[family] = 0
       bytes.store(UInt16(0), at: port)
       bytes.store(UInt64(0), at: address)
       bytes.store(UInt64(0), at: address &+ 8)
       return
     }
-    bytes.store(value.family.rawValue, at: family)
+    bytes[family] = value.family.rawValue
     bytes.store(value.port, at: port)
     let used = value.family == .ipv4 ? 4 : 16
-    for index in 0..<16 { bytes.store(index < used ? value.bytes[index] : 0, at: address &+ index) }
+    for index in 0..<16 { bytes[address &+ index] = index < used ? value.bytes[index] : 0 }
   }
 }

@@ -1,7 +1,7 @@
 /// A row of a reply that may need several messages.
 public protocol Row: Sendable, Hashable {
-  func encode(into encoder: inout Encoder) throws(WireError)
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError)
+  func encode(into encoder: inout FieldEncoder) throws(WireError)
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError)
 }
 
 /// As many rows as one message holds, and where to go on. The server keeps nothing between pages.
@@ -25,7 +25,7 @@ public struct Page<R: Row>: Sendable, Hashable {
   ///
   /// Errors: a string or value of the row is outside its documented bounds; nothing was changed.
   public mutating func append(_ row: R) throws(WireError) -> Bool {
-    var encoder = Encoder()
+    var encoder = FieldEncoder()
     try row.encode(into: &encoder)
     guard size + encoder.bytes.count <= Bounds.body else { return false }
     size += encoder.bytes.count
@@ -33,13 +33,13 @@ public struct Page<R: Row>: Sendable, Hashable {
     return true
   }
 
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     encoder.u64(next)
     encoder.u32(UInt32(rows.count))
     for row in rows { try row.encode(into: &encoder) }
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     next = try decoder.u64(bytes)
     let count = Int(try decoder.u32(bytes))
     size = decoder.end - ControlHeader.size

@@ -1,6 +1,6 @@
 import Instructions
 
-extension Encoder {
+extension FieldEncoder {
   mutating func refusal(_ reason: Reason?, _ detail: RefusalDetail, errno: Int32) throws(WireError) {
     guard reason != nil ? errno > 0 : errno == 0 && detail == .none else { throw .badValue(.errno) }
     u16(reason?.rawValue ?? 0)
@@ -9,7 +9,7 @@ extension Encoder {
   }
 }
 
-extension Decoder {
+extension FieldDecoder {
   mutating func refusal(
     _ bytes: Span<UInt8>
   ) throws(WireError) -> (reason: Reason?, detail: RefusalDetail, errno: Int32) {
@@ -23,12 +23,12 @@ extension Decoder {
 }
 
 extension RefusedReply {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.refusal(refusal.reason, refusal.detail, errno: errno)
     try encoder.string(refusal.message, .message, atMost: Bounds.text)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     let (reason, detail, errno) = try decoder.refusal(bytes)
     guard let reason else { throw .badValue(.reason) }
     let message = try decoder.string(bytes, .message, atMost: Bounds.text)
@@ -37,13 +37,13 @@ extension RefusedReply {
 }
 
 extension Failure {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     guard errno > 0 else { throw .badValue(.errno) }
     encoder.i32(errno)
     try encoder.text(text)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     errno = try decoder.i32(bytes)
     guard errno > 0 else { throw .badValue(.errno) }
     text = try decoder.text(bytes)
@@ -51,7 +51,7 @@ extension Failure {
 }
 
 extension Welcome {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     guard version != 0 else { throw .badValue(.version) }
     guard features.rawValue & ~Features.defined == 0 else { throw .badValue(.features) }
     encoder.u16(version)
@@ -60,7 +60,7 @@ extension Welcome {
     encoder.flag(admin)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     version = try decoder.u16(bytes)
     guard version != 0 else { throw .badValue(.version) }
     broker = try decoder.name(bytes)
@@ -71,7 +71,7 @@ extension Welcome {
 }
 
 extension Opened {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     encoder.u64(association.rawValue)
     encoder.u64(channel)
     encoder.u32(object.rawValue)
@@ -84,7 +84,7 @@ extension Opened {
     encoder.u32(maximumPayload)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     association = AssociationID(rawValue: try decoder.u64(bytes))
     channel = try decoder.u64(bytes)
     object = ObjectID(rawValue: try decoder.u32(bytes))
@@ -99,7 +99,7 @@ extension Opened {
 }
 
 extension Adopted {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     encoder.u64(channel)
     encoder.u32(object.rawValue)
     encoder.u8(kind.rawValue)
@@ -110,7 +110,7 @@ extension Adopted {
     encoder.u32(maximumPayload)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     channel = try decoder.u64(bytes)
     object = ObjectID(rawValue: try decoder.u32(bytes))
     kind = try decoder.value(ObjectKind.self, try decoder.u8(bytes), .kind)
@@ -123,14 +123,14 @@ extension Adopted {
 }
 
 extension Revalidated {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     encoder.u64(association.rawValue)
     try encoder.operations(operations)
     encoder.u32(generation)
     encoder.u64(expiry)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     association = AssociationID(rawValue: try decoder.u64(bytes))
     operations = try decoder.operations(bytes)
     generation = try decoder.u32(bytes)
@@ -139,7 +139,7 @@ extension Revalidated {
 }
 
 extension CanIVerdict {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.refusal(reason, detail, errno: errno)
     try encoder.name(application)
     try encoder.name(object)
@@ -148,7 +148,7 @@ extension CanIVerdict {
     try encoder.string(message, .message, atMost: Bounds.text)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     (reason, detail, errno) = try decoder.refusal(bytes)
     application = try decoder.name(bytes)
     object = try decoder.name(bytes)

@@ -77,7 +77,7 @@ public enum Reply: Sendable, Hashable {
 extension Reply {
   /// The message's bytes. Errors: a string or value outside its documented bounds, a page too large, or request id 0.
   public func encode(id: UInt64) throws(WireError) -> [UInt8] {
-    try ControlHeader.encode(type: kind.rawValue, requestID: id) { (encoder: inout Encoder) throws(WireError) in
+    try ControlHeader.encode(type: kind.rawValue, requestID: id) { (encoder: inout FieldEncoder) throws(WireError) in
       switch self {
       case .refused(let value): try value.encode(into: &encoder)
       case .failed(let value): try value.encode(into: &encoder)
@@ -103,7 +103,7 @@ extension Reply {
   public static func decode(_ message: Span<UInt8>) throws(WireError) -> (id: UInt64, reply: Reply) {
     let header = try ControlHeader(decoding: message)
     guard let kind = Kind(rawValue: header.type) else { throw .unknownType }
-    var decoder = Decoder(offset: ControlHeader.size, end: message.count)
+    var decoder = FieldDecoder(offset: ControlHeader.size, end: message.count)
     let reply: Reply =
       switch kind {
       case .refused: .refused(try RefusedReply(from: &decoder, message))

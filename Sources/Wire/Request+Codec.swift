@@ -1,6 +1,6 @@
 import Instructions
 
-extension Encoder {
+extension FieldEncoder {
   mutating func operations(_ value: OperationSet) throws(WireError) {
     guard value.isSubset(of: .all) else { throw .badValue(.operations) }
     u32(value.rawValue)
@@ -10,7 +10,7 @@ extension Encoder {
   mutating func path(_ value: OperationPath?) { u8(value?.rawValue ?? .max) }
 }
 
-extension Decoder {
+extension FieldDecoder {
   mutating func operations(_ bytes: Span<UInt8>) throws(WireError) -> OperationSet {
     let value = OperationSet(rawValue: try u32(bytes))
     guard value.isSubset(of: .all) else { throw .badValue(.operations) }
@@ -28,13 +28,13 @@ extension Decoder {
 }
 
 extension Hello {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     guard version != 0 else { throw .badValue(.version) }
     encoder.u16(version)
     try encoder.name(client)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     version = try decoder.u16(bytes)
     guard version != 0 else { throw .badValue(.version) }
     client = try decoder.name(bytes)
@@ -42,14 +42,14 @@ extension Hello {
 }
 
 extension Open {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.name(object)
     try encoder.operations(operations)
     encoder.u8(asker.rawValue)
     encoder.path(path)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     object = try decoder.name(bytes)
     operations = try decoder.operations(bytes)
     asker = try decoder.value(Asker.self, try decoder.u8(bytes), .flags)
@@ -58,38 +58,38 @@ extension Open {
 }
 
 extension Nonce {
-  func encode(into encoder: inout Encoder) {
+  func encode(into encoder: inout FieldEncoder) {
     encoder.u64(low)
     encoder.u64(high)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     low = try decoder.u64(bytes)
     high = try decoder.u64(bytes)
   }
 }
 
 extension ObjectQuery {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.name(name)
     encoder.u64(cursor)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     name = try decoder.name(bytes)
     cursor = try decoder.u64(bytes)
   }
 }
 
 extension AssociationQuery {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.name(object)
     try encoder.name(application)
     encoder.u32(pid)
     encoder.u64(cursor)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     object = try decoder.name(bytes)
     application = try decoder.name(bytes)
     pid = try decoder.u32(bytes)
@@ -98,7 +98,7 @@ extension AssociationQuery {
 }
 
 extension CanI {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.operations(operations)
     try encoder.name(object)
     encoder.flag(uid != nil)
@@ -106,7 +106,7 @@ extension CanI {
     try encoder.string(executable, .executable, atMost: Bounds.text)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     operations = try decoder.operations(bytes)
     object = try decoder.name(bytes)
     let hasUID = try decoder.flag(bytes)
@@ -118,7 +118,7 @@ extension CanI {
 }
 
 extension Revoke {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.name(object)
     try encoder.name(application)
     encoder.u32(pid)
@@ -128,7 +128,7 @@ extension Revoke {
     encoder.u32(timeout)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     object = try decoder.name(bytes)
     application = try decoder.name(bytes)
     pid = try decoder.u32(bytes)
@@ -142,14 +142,14 @@ extension Revoke {
 }
 
 extension GrantOrder {
-  func encode(into encoder: inout Encoder) throws(WireError) {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.name(application)
     try encoder.name(object)
     try encoder.operations(operations)
     encoder.u64(expires)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     application = try decoder.name(bytes)
     object = try decoder.name(bytes)
     operations = try decoder.operations(bytes)
@@ -158,13 +158,13 @@ extension GrantOrder {
 }
 
 extension AuditRead {
-  func encode(into encoder: inout Encoder) {
+  func encode(into encoder: inout FieldEncoder) {
     encoder.u8(mode.rawValue)
     encoder.u64(after)
     encoder.u32(limit)
   }
 
-  init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     mode = try decoder.value(Mode.self, try decoder.u8(bytes), .kind)
     after = try decoder.u64(bytes)
     limit = try decoder.u32(bytes)

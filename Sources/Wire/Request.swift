@@ -64,7 +64,7 @@ public enum Request: Sendable, Hashable {
 extension Request {
   /// The message's bytes. Errors: a string or value outside its documented bounds, or request id 0.
   public func encode(id: UInt64) throws(WireError) -> [UInt8] {
-    try ControlHeader.encode(type: kind.rawValue, requestID: id) { (encoder: inout Encoder) throws(WireError) in
+    try ControlHeader.encode(type: kind.rawValue, requestID: id) { (encoder: inout FieldEncoder) throws(WireError) in
       switch self {
       case .hello(let value): try value.encode(into: &encoder)
       case .open(let value): try value.encode(into: &encoder)
@@ -85,7 +85,7 @@ extension Request {
   public static func decode(_ message: Span<UInt8>) throws(WireError) -> (id: UInt64, request: Request) {
     let header = try ControlHeader(decoding: message)
     guard let kind = Kind(rawValue: header.type) else { throw .unknownType }
-    var decoder = Decoder(offset: ControlHeader.size, end: message.count)
+    var decoder = FieldDecoder(offset: ControlHeader.size, end: message.count)
     let request: Request =
       switch kind {
       case .hello: .hello(try Hello(from: &decoder, message))

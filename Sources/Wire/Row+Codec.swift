@@ -1,25 +1,25 @@
 import Instructions
 
 extension StatusRow {
-  public func encode(into encoder: inout Encoder) throws(WireError) {
+  public func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.name(key)
     try encoder.text(value)
   }
 
-  public init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  public init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     key = try decoder.name(bytes)
     value = try decoder.text(bytes)
   }
 }
 
 extension DoctorRow {
-  public func encode(into encoder: inout Encoder) throws(WireError) {
+  public func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.name(subject)
     encoder.u8(state.rawValue)
     try encoder.text(why)
   }
 
-  public init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  public init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     subject = try decoder.name(bytes)
     state = try decoder.value(State.self, try decoder.u8(bytes), .state)
     why = try decoder.text(bytes)
@@ -27,7 +27,7 @@ extension DoctorRow {
 }
 
 extension ObjectRow {
-  public func encode(into encoder: inout Encoder) throws(WireError) {
+  public func encode(into encoder: inout FieldEncoder) throws(WireError) {
     encoder.u32(object.rawValue)
     try encoder.name(name)
     encoder.u8(kind.rawValue)
@@ -38,7 +38,7 @@ extension ObjectRow {
     try encoder.text(unavailable)
   }
 
-  public init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  public init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     object = ObjectID(rawValue: try decoder.u32(bytes))
     name = try decoder.name(bytes)
     kind = try decoder.value(ObjectKind.self, try decoder.u8(bytes), .kind)
@@ -51,7 +51,7 @@ extension ObjectRow {
 }
 
 extension AssociationRow {
-  public func encode(into encoder: inout Encoder) throws(WireError) {
+  public func encode(into encoder: inout FieldEncoder) throws(WireError) {
     encoder.u64(association.rawValue)
     try encoder.name(object)
     try encoder.name(application)
@@ -66,7 +66,7 @@ extension AssociationRow {
     encoder.u8(state.rawValue)
   }
 
-  public init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  public init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     association = AssociationID(rawValue: try decoder.u64(bytes))
     object = try decoder.name(bytes)
     application = try decoder.name(bytes)
@@ -83,7 +83,7 @@ extension AssociationRow {
 }
 
 extension RevocationRow {
-  public func encode(into encoder: inout Encoder) throws(WireError) {
+  public func encode(into encoder: inout FieldEncoder) throws(WireError) {
     encoder.u64(association.rawValue)
     try encoder.name(object)
     try encoder.name(application)
@@ -102,7 +102,7 @@ extension RevocationRow {
     }
   }
 
-  public init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  public init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     association = AssociationID(rawValue: try decoder.u64(bytes))
     object = try decoder.name(bytes)
     application = try decoder.name(bytes)
@@ -124,7 +124,7 @@ extension RevocationRow {
 }
 
 extension MistakeRow {
-  public func encode(into encoder: inout Encoder) throws(WireError) {
+  public func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.text(file)
     encoder.u32(line)
     encoder.u32(column)
@@ -132,7 +132,7 @@ extension MistakeRow {
     try encoder.text(text)
   }
 
-  public init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  public init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     file = try decoder.text(bytes)
     line = try decoder.u32(bytes)
     column = try decoder.u32(bytes)
@@ -142,11 +142,11 @@ extension MistakeRow {
 }
 
 extension AuditRow {
-  public func encode(into encoder: inout Encoder) throws(WireError) {
+  public func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.opaque(bytes, atMost: Bounds.record)
   }
 
-  public init(from decoder: inout Decoder, _ bytes: Span<UInt8>) throws(WireError) {
+  public init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     self.bytes = try decoder.opaque(bytes, atMost: Bounds.record)
   }
 }

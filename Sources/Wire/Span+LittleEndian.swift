@@ -17,8 +17,20 @@ extension Span where Element == UInt8 {
   }
 }
 
-extension MutableRawSpan {
-  @inline(__always) mutating func store(_ value: some FixedWidthInteger & BitwiseCopyable, at offset: Int) {
-    storeBytes(of: value.littleEndian, toByteOffset: offset, as: type(of: value))
+// MutableRawSpan has safe stores, but a MutableSpan<UInt8> becomes one only by an unsafe property.
+extension MutableSpan where Element == UInt8 {
+  @inline(__always) mutating func store(_ value: UInt16, at offset: Int) {
+    self[offset] = UInt8(truncatingIfNeeded: value)
+    self[offset &+ 1] = UInt8(truncatingIfNeeded: value &>> 8)
+  }
+
+  @inline(__always) mutating func store(_ value: UInt32, at offset: Int) {
+    store(UInt16(truncatingIfNeeded: value), at: offset)
+    store(UInt16(truncatingIfNeeded: value &>> 16), at: offset &+ 2)
+  }
+
+  @inline(__always) mutating func store(_ value: UInt64, at offset: Int) {
+    store(UInt32(truncatingIfNeeded: value), at: offset)
+    store(UInt32(truncatingIfNeeded: value &>> 32), at: offset &+ 4)
   }
 }

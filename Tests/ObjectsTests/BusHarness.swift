@@ -1,4 +1,5 @@
 import Authority
+import Foundation
 import Instructions
 import Linux
 import Objects
@@ -47,14 +48,15 @@ extension OpenObject {
   /// One instruction as the broker performs it: on the checking thread, and on where that one would wait for hardware.
   func run(
     _ opcode: Opcode, _ payload: [UInt8] = [], offset: UInt64 = 0, length: Int = 0, request: UInt32 = 0,
-    room: Int = 65536, blocking: Bool = true
+    range: ByteRange? = nil, room: Int = 65536, blocking: Bool = true
   ) -> (outcome: Outcome, bytes: [UInt8]) {
     let carried = length == 0 && opcode != .transfer ? payload.count : length
     var bytes: [UInt8] = []
     let outcome = collectingBytes(capacity: room, into: &bytes) { output in
       payload.withRawSpan { payload -> Outcome in
         let first = perform(
-          grant(opcode, offset: offset, length: UInt64(carried), request: request), payload: payload, into: &output)
+          grant(opcode, offset: offset, length: UInt64(carried), request: request, range: range),
+          payload: payload, into: &output)
         switch consume first {
         case .blocks(let grant):
           guard blocking else { return .blocks }
@@ -74,3 +76,26 @@ extension OpenObject {
 func simulated(_ device: SimulatedDevice, _ buses: SimulatedBuses) throws -> any OpenObject {
   try BusObject.open(BusSpecification(device: .simulated(device)), simulation: buses)
 }
+
+/// A folder that is gone with this value.
+final class ScratchFolder: Sendable {
+  let path: String
+
+  init() throws {
+    path = FileManager.default.temporaryDirectory.appendingPathComponent("postern-bus-\(UUID().uuidString)").path
+    try makeFolder("")
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func makeFolder(_ name: String) throws {
+    try FileManager.default.createDirectory(atPath: "\(path)/\(name)", withIntermediateDirectories: false)
+  }
+
+  func write(_ bytes: [UInt8], to name: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
+  }
+}
+
+/// The bytes of a file; nil where it cannot be read.
+func contents(of path: String) -> [UInt8]? { FileManager.default.contents(atPath: path).map(Array.init) }

@@ -189,20 +189,34 @@ import Testing
     }
   }
 
-  @Test func `an adapter that is not there is ENOENT, and an address of eleven bits EINVAL`() {
-    #expect(throws: SystemError(errno: ENOENT, operation: "open", path: "/dev/i2c-none")) {
-      try BusObject.open(BusSpecification(device: .i2c(path: "/dev/i2c-none", address: 0x48)), simulation: buses)
-    }
-    #expect(throws: SystemError.invalid) {
-      try BusObject.open(BusSpecification(device: .i2c(path: "/dev/null", address: 0x400)), simulation: buses)
+  @Test(arguments: [("/dev/i2c-none", ENOENT), ("/dev/null", ENOTTY), ("/etc/passwd", ENOTTY)])
+  func `what is no adapter is not opened`(path: String, errno: Int32) {
+    #expect {
+      try BusObject.open(BusSpecification(device: .i2c(path: path, address: 0x48)), simulation: buses)
+    } throws: { [errno, EACCES].contains(($0 as? SystemError)?.errno) }
+  }
+
+  @Test func `a path with a zero byte is EINVAL, not what stands before it`() {
+    #expect(throws: SystemError(errno: EINVAL, operation: "open", path: "/dev/null\0")) {
+      try BusDevice(path: "/dev/null\0")
     }
   }
 
-  @Test func `a file that is no adapter fails the transfer with ENOTTY, on a pool thread`() throws {
-    let object = try BusObject.open(
-      BusSpecification(device: .i2c(path: "/dev/null", address: 0x48)), simulation: buses)
-    #expect(object.run(.transfer, [0], blocking: false).outcome == .blocks)
-    #expect(object.transfer([0], read: 2) == (.failed(ENOTTY), []))
+  @Test func `an address of eleven bits is EINVAL, and one of ten bits goes out as such`() throws {
+    #expect(throws: SystemError.invalid) { try BusObject.i2c(BusDevice(.i2c, of: buses), address: 0x400) }
+    // The simulated adapter has no addresses of ten bits, and says so.
+    let slave = try BusObject.i2c(BusDevice(.i2c, of: buses), address: 0x3ff)
+    #expect(slave.transfer([0]).outcome == .failed(EOPNOTSUPP))
+  }
+
+  @Test func `a chip that is not there does not acknowledge`() throws {
+    let adapter = try BusDevice(.i2c, of: buses)
+    var bytes: [UInt8] = []
+    #expect {
+      try collectingBytes(capacity: 1, into: &bytes) { output in
+        try [0].withRawSpan { try adapter.i2cTransfer(address: 0x51, write: $0, read: 1, into: &output) }
+      }
+    } throws: { ($0 as? SystemError)?.errno == ENXIO }
   }
 
   @Test func `slaves on one bus have different footprints and one slave has one`() throws {

@@ -5,7 +5,7 @@ import Objects
 import Testing
 
 /// An effect in a form that can be compared.
-enum Outcome: Equatable {
+enum Observed: Equatable {
   case done(UInt64)
   case received(UInt64, from: NetworkAddress?)
   case accepted(from: NetworkAddress?)
@@ -21,7 +21,7 @@ final class Connection: Sendable {
 }
 
 struct Performed {
-  var outcome: Outcome
+  var outcome: Observed
   var bytes: [UInt8]
   var connection: Connection?
 }

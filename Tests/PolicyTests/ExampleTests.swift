@@ -1,4 +1,5 @@
 import Authority
+import Foundation
 import Instructions
 import Policy
 import Testing
@@ -56,5 +57,21 @@ import Testing
     let model = try model(Self.contract)
     #expect(model.objects.count == 10)
     #expect(model.grants.first?.expires == 8 * 3600)
+  }
+}
+
+extension ExampleTests {
+  @Test func `the packaged example is read without a mistake or warning`() throws {
+    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("packaging/policy.example.yaml")
+    let text = try String(contentsOf: path, encoding: .utf8)
+    #expect(lines(text) == [])
+    let example = try model(text)
+    let contract = try model(Self.contract)
+    // It shows the contract's own objects and applications.
+    #expect(example.objects == contract.objects)
+    #expect(example.applications == contract.applications)
+    #expect(example.limits == contract.limits)
+    #expect(example.audit == contract.audit)
   }
 }

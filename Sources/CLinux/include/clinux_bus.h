@@ -22,6 +22,11 @@ void clinux_event_clear(int fd);
 /* open(2) O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC: a tty waits for a carrier and may become controlling otherwise. */
 int clinux_bus_open(const char *path);
 
+/* Requests that only a device of that kind answers. */
+extern const uint32_t clinux_hid_info;
+#define CLINUX_HID_INFO_SIZE 8
+extern const uint32_t clinux_usb_capabilities;
+
 extern const uint32_t clinux_spi_wr_mode;
 extern const uint32_t clinux_spi_wr_bits;
 extern const uint32_t clinux_spi_wr_speed;
@@ -64,11 +69,19 @@ void clinux_tty_describe(const uint8_t settings[CLINUX_TERMIOS2_SIZE], struct cl
 extern const uint32_t clinux_usb_control;
 extern const uint32_t clinux_usb_bulk;
 
+/* major(3) */
+uint32_t clinux_device_major(uint64_t device);
+
+/* The control requests that bus objects know, by the names of the kernel's headers. */
+extern const int clinux_bus_request_count;
+const char *clinux_bus_request_name(int index);
+uint32_t clinux_bus_request_number(int index);
+
 /* Accesses to device memory of exactly width 1, 2 or 4 bytes; address is aligned to it. */
 uint32_t clinux_mmio_read(const void *address, unsigned int width);
 void clinux_mmio_write(void *address, unsigned int width, uint32_t value);
 
-/* A new pseudoterminal pair, close-on-exec, raw enough for nobody: the slave has the kernel's defaults. 0 or -1. */
+/* A new pseudoterminal pair, close-on-exec, the slave has the kernel's default settings. 0 or -1. */
 int clinux_pty(int *master, int *slave, char *path, size_t capacity);
 
 #endif

@@ -40,9 +40,10 @@ extension Footprint {
 }
 
 extension Operands {
-  /// The bytes wanted; EINVAL where the output has no room for them.
-  func wanted(room: Int) throws(SystemError) -> Int {
-    guard let count = Int(exactly: length), count <= room else { throw .invalid }
-    return count
+  /// The bytes wanted, no more than there can be; EINVAL where the output has no room for them.
+  func wanted(room: Int, atMost limit: Int = .max) throws(SystemError) -> Int {
+    let count = min(length, UInt64(limit))
+    guard count <= UInt64(room) else { throw .invalid }
+    return Int(count)
   }
 }

@@ -1,0 +1,93 @@
+import Audit
+import Authority
+import Entity
+import Instructions
+import Linux
+import Mediation
+import Objects
+import Wire
+
+extension Broker {
+  /// Which paths and kernel features work here, each found out by trying it.
+  func doctor() -> Page<DoctorRow> {
+    var page = Page<DoctorRow>()
+    func row(_ subject: String, _ state: DoctorRow.State, _ why: String) {
+      _ = try? page.append(DoctorRow(subject: subject, state: state, why: why))
+    }
+    switch Self.tryMediatedPath(opener) {
+    case nil: row("path mediated", .works, "one allowed and one refused instruction behaved so")
+    case .some(let why): row("path mediated", .refused, why)
+    }
+    row("path ring", .absent, "this version of Postern has no ring path")
+    row("path direct", .absent, "this version of Postern has no BPF entity")
+    row("path handover", .absent, "this version of Postern hands no descriptors over")
+    if processEvents != nil {
+      row("fork events", .works, "the proc connector shows every fork, exec and exit")
+    } else {
+      row(
+        "fork events", .refused,
+        "the proc connector needs CAP_NET_ADMIN; descent is shown by the inherited channel, which is weaker")
+    }
+    do throws(SystemError) {
+      _ = try ProcessPin(pid: Confinement.processID)
+      row("process identity", .works, "pidfd, start time and a witness of the program image")
+    } catch { row("process identity", .refused, "\(error)") }
+    row(
+      "other users' processes", Confinement.effectiveUID == 0 || canTraceOthers ? .works : .refused,
+      Confinement.effectiveUID == 0 || canTraceOthers
+        ? "the broker may look at processes of every user"
+        : "only processes of the broker's own user; other users need a broker with CAP_SYS_PTRACE")
+    if let failing = journal.counters.failing {
+      row("audit journal", .refused, "writing fails with \(SystemError.symbol(of: failing)); grants are denied")
+    } else {
+      row("audit journal", .works, configuration.stateDirectory)
+    }
+    return page
+  }
+
+  private var canTraceOthers: Bool {
+    ((try? Confinement.effectiveCapabilities()) ?? 0) & (1 << UInt64(Capability.sysPtrace.rawValue)) != 0
+  }
+
+  /// An entity, an object and a channel of its own: one instruction that is granted, one that is not. nil: both right.
+  private static func tryMediatedPath(_ opener: ObjectOpener) -> String? {
+    do {
+      let entity = try SimulatedEntity(.init())
+      let object = ObjectID(rawValue: 1)
+      let registers = ObjectDefinition(
+        name: "doctor", specification: .bus(BusSpecification(device: .simulated(.registerFile))))
+      let generation = try entity.addObject(
+        ObjectRecord(id: object, kind: .bus, operations: ObjectKind.bus.operations, exclusive: false, footprint: nil))
+      let device = try opener.open(registers, operations: [])
+      let pin = try ProcessPin(pid: Confinement.processID)
+      let me = ProcessResource(tgid: UInt32(pin.pid), start: pin.start)
+      let now = Clock.boottime()
+      _ = try entity.associate(
+        AssociationRequest(
+          process: me, object: object, application: ApplicationID(rawValue: 1), generation: generation,
+          requested: OperationSet([.transfer]), granted: OperationSet([.transfer])), now: now)
+      let transfer = Instruction(opcode: .transfer, object: object, operands: Operands(length: 1))
+      let write = Instruction(opcode: .write, object: object, operands: Operands(length: 1))
+      var held: Grant?
+      switch entity.check(transfer, issuer: .process(me), now: now) {
+      case .granted(let grant): held = consume grant
+      case .refused: return "an instruction that is granted was refused"
+      }
+      var output: [UInt8] = []
+      let failed: Bool = [UInt8]([0]).withRawSpan { payload in
+        collectingBytes(capacity: 1, into: &output) { bytes in
+          guard let grant = held.take() else { return true }
+          if case .done = device.perform(grant, payload: payload, into: &bytes) { return false }
+          return true
+        }
+      }
+      guard !failed, output.count == 1 else { return "a granted transfer on the simulated bus failed" }
+      switch entity.check(write, issuer: .process(me), now: now) {
+      case .refused(.operation): return nil
+      default: return "an instruction that is not granted was not refused"
+      }
+    } catch let refusal as Refusal {
+      return "an association was refused: \(refusal.reason.name)"
+    } catch { return "\(error)" }
+  }
+}

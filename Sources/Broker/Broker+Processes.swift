@@ -1,0 +1,208 @@
+import Audit
+import Authority
+import Entity
+import Instructions
+import Linux
+import Mediation
+import Wire
+
+extension Broker {
+  /// Takes note of every process that has ended, forked or changed its image up to now.
+  ///
+  /// Called after each receive and before its verdict: the kernel queues a fork before the child can send, an exec
+  /// before the new program can, and a pidfd is readable once its process has ended.
+  func observeProcesses() {
+    while true {
+      guard (try? witness.wait(into: &witnessed, timeoutMilliseconds: 0)) != nil, witnessed.count > 0 else { return }
+      for index in 0..<witnessed.count {
+        let token = witnessed[index].token
+        if token == Broker.eventsToken { drainProcessEvents() } else { processEnded(Int32(truncatingIfNeeded: token)) }
+      }
+      if witnessed.count < 64 { return }
+    }
+  }
+
+  private func drainProcessEvents() {
+    while let event = processEvents?.next() {
+      switch event {
+      case .fork(let parent, let child):
+        tree.forked(parent: parent, child: child)
+        followRevokes(parent: parent, child: child)
+      case .exec(let pid):
+        tree.execed(pid)
+        if let entry = processes[pid] { execed(entry) }
+      case .exit(let pid):
+        // Whoever is pinned ends when its pidfd says so: its leader may end before its other threads.
+        if processes[pid] == nil { tree.exited(pid) }
+      case .lost:
+        tree.lost()
+        for entry in Array(processes.values) where entry.pin.state() == .execed { execed(entry) }
+      }
+    }
+  }
+
+  /// A child of a process that a standing revoke names is named with it, whatever becomes of its parent.
+  private func followRevokes(parent: Int32, child: Int32) {
+    guard authority.revokes.contains(where: { $0.processes?.contains { $0.tgid == UInt32(parent) } ?? false }),
+      let parentStart = try? ProcessPin.startTime(of: parent), let childStart = try? ProcessPin.startTime(of: child)
+    else { return }
+    authority.forked(
+      parent: ProcessResource(tgid: UInt32(parent), start: parentStart),
+      child: ProcessResource(tgid: UInt32(child), start: childStart))
+  }
+
+  /// Pins a sender under the identity that it is registered with, if it is.
+  func pinned(_ pid: Int32) -> PinnedAsker? {
+    guard var asker = PinnedAsker(pid) else { return nil }
+    guard let entry = processes[pid] else { return asker }
+    switch entry.pin.state() {
+    case .ended: processEnded(pid)
+    case .execed:
+      execed(entry)
+      asker.subject.process = entry.resource
+    case .current: asker.subject.process = entry.resource
+    }
+    return asker
+  }
+
+  /// The entry of the process that the two open messages came from, made or found.
+  func processEntry(for pending: ControlConnection.Pending, _ pin: consuming ProcessPin) -> ProcessEntry {
+    let pid = pin.pid
+    if let entry = processes[pid], entry.resource == pending.subject.process { return entry }
+    if processes[pid] != nil { processEnded(pid) }
+    // The pinned process was current a moment ago; if it has ended since, its pidfd says so at once.
+    let entry = ProcessEntry(
+      pid: pid, pin: pin, subject: pending.subject, executablePath: pending.executablePath)
+    processes[pid] = entry
+    try? witness.add(entry.pin.pidfd.rawValue, .readable, token: UInt64(UInt32(bitPattern: pid)))
+    return entry
+  }
+
+  /// The process has a new program image: a stranger, except where a grant keeps its association and the selector still
+  /// matches what it runs now.
+  func execed(_ entry: ProcessEntry) {
+    let old = entry.resource
+    var new = old
+    new.execEpoch += 1
+    guard let renewed = try? ProcessPin(pid: entry.pid, pidfd: entry.pin.pidfd.duplicate()), renewed.start == old.start
+    else { return processEnded(entry.pid) }
+    let facts = ProcessFacts(of: entry.pid)
+    let subject = Broker.subject(facts, process: new)
+    var kept: [AssociationID] = []
+    for id in entry.associations.values {
+      guard let owner = associationOwners[id], owner.authorization.onExec == .keep else { continue }
+      let asked = OpenRequest(
+        subject: subject, object: owner.authorization.object, operations: owner.authorization.operations,
+        ancestors: ancestors(of: entry.pid))
+      if case .authorized = policy.judge(
+        revalidation: asked, application: owner.authorization.application, authority: authority,
+        facts: machineFacts())
+      {
+        kept.append(id)
+      }
+    }
+    let dropped = entity.exec(old, newEpoch: new.execEpoch, keep: kept, keepEvidence: !entry.channels.isEmpty)
+    try? witness.remove(entry.pin.pidfd.rawValue)
+    entry.pin = renewed
+    try? witness.add(entry.pin.pidfd.rawValue, .readable, token: UInt64(UInt32(bitPattern: entry.pid)))
+    entry.resource = new
+    entry.subject = subject
+    entry.executablePath = facts.executablePath ?? ""
+    ended(dropped, cause: .exec, reason: .notAssociated)
+    for id in kept {
+      associationOwners[id]?.process = new
+      guard let owner = associationOwners[id] else { continue }
+      tree.associated(new, object: owner.object)
+      for channel in owner.channels {
+        channels[channel]?.holder = new
+        channels[channel]?.lineageHolder = new
+      }
+    }
+  }
+
+  /// The process has ended; what it held ends, and what its children may need as proof of descent stays until the last
+  /// copy of its channels is closed.
+  func processEnded(_ pid: Int32) {
+    guard let entry = processes.removeValue(forKey: pid) else { return }
+    try? witness.remove(entry.pin.pidfd.rawValue)
+    authority.exited(entry.resource)
+    let hasChannels = entry.channels.contains { channels[$0] != nil }
+    let dropped = entity.exit(entry.resource, keepEvidence: hasChannels)
+    tree.exited(pid)
+    ended(dropped, cause: .exit, reason: .notAssociated)
+  }
+
+  /// A holder that has ended is forgotten with the last channel that names it.
+  func forgetEvidence(of holder: ProcessResource) {
+    let pid = Int32(bitPattern: holder.tgid)
+    if let entry = processes[pid], entry.resource.start == holder.start, entry.resource.execEpoch == holder.execEpoch {
+      return
+    }
+    guard !channels.values.contains(where: { $0.lineageHolder == holder }) else { return }
+    _ = entity.exit(holder, keepEvidence: false)
+  }
+
+  /// Processes that an asker is known to descend from, for standing revokes; empty where none names a process.
+  func ancestors(of pid: Int32) -> [ProcessResource] {
+    guard authority.revokes.contains(where: { $0.processes != nil }) else { return [] }
+    return ProcessPin.parents(of: pid).map { ProcessResource(tgid: UInt32($0.pid), start: $0.start) }
+  }
+
+  /// Whom an asker descends from for `object`: by the kernel's fork events, or, without them, by the channel presented.
+  func lineage(of pid: Int32, object: ObjectID, presented: ProcessResource)
+    -> (kind: Lineage, ancestors: [ProcessResource])
+  {
+    guard processEvents != nil else { return (.descended, [presented]) }
+    guard let holder = tree.holder(aboveOf: pid, object: object) else { return (.none, [presented]) }
+    return (.descended, [holder])
+  }
+
+  /// Associations have ended: whatever waits for them is refused, their processes are told, the journal says why.
+  func ended(_ records: [AssociationRecord], cause: DropCause, reason: Reason, by caller: Caller? = nil) {
+    for record in records {
+      let owner = associationOwners.removeValue(forKey: record.id)
+      let pid = Int32(bitPattern: record.process.tgid)
+      processes[pid]?.associations[record.object] = nil
+      if cause != .exit { tree.dropped(pid, object: record.object) }
+      var dropped = self.record(cause == .revoke ? .revoke : .drop)
+      dropped.describe(record.process)
+      dropped.uid = owner?.uid
+      dropped.object = objects[record.object].map { ByteString($0.definition.name) }
+      dropped.application = applicationNames[record.application].map { ByteString($0) }
+      dropped.association = record.id
+      dropped.operations = record.operations
+      dropped.path = record.path
+      dropped.generation = record.generation
+      dropped.cause = cause
+      if let caller { dropped.message = ByteString("by uid \(caller.uid), pid \(caller.pid)") }
+      _ = journal.submit(dropped, durability: .none)
+      for id in owner?.channels ?? [] {
+        guard let channel = channels[id] else { continue }
+        if channel.association == record.id { channel.association = nil }
+        channel.session.users.remove(record.id)
+        interpreter.abandon(channel, process: record.process, reason: reason, observer: self)
+        closeIfUnused(channel.session)
+      }
+      for session in sessions.values where session.users.remove(record.id) != nil { closeIfUnused(session) }
+    }
+  }
+
+  /// Sets the timer to the next thing that ends by itself.
+  func armTimer() {
+    var next = nextExpiry ?? .max
+    for grant in authority.grants { next = min(next, grant.expiry ?? .max) }
+    for revoke in pendingRevokes { next = min(next, revoke.deadline) }
+    try? timer.arm(at: next == .max ? 0 : max(next, 1))
+  }
+
+  func timerFired() {
+    timer.drain()
+    let now = Clock.boottime()
+    let (dropped, next) = entity.expire(now: now)
+    ended(dropped, cause: .expiry, reason: .expired)
+    _ = authority.expire(at: now)
+    nextExpiry = next
+    settleRevokes()
+    armTimer()
+  }
+}

@@ -1,0 +1,208 @@
+import Audit
+import Authority
+import Entity
+import Instructions
+import Linux
+import Mediation
+import Policy
+import Wire
+
+/// A revoke that waits for operations which had begun before it.
+struct PendingRevoke {
+  struct Item {
+    var record: AssociationRecord
+    var object: String
+    var application: String
+    var channels: Set<UInt64>
+  }
+
+  var connection: UInt64
+  var request: UInt64
+  /// Boottime nanoseconds.
+  var deadline: UInt64
+  var items: [Item]
+}
+
+extension Broker {
+  /// Ends every association that the order names, and blocks what it names until `grant` or `reload`.
+  ///
+  /// The answer comes when no operation of theirs runs any more, or the time is up.
+  func revoke(_ order: Revoke, id: UInt64, by caller: Caller, on connection: ControlConnection) {
+    guard let selected = select(order) else {
+      return answer(connection, id, .revocations(Page(next: 0)))
+    }
+    let dropped = selected.selectors.flatMap { entity.drop($0, as: .revoked) }
+    var items: [PendingRevoke.Item] = []
+    for record in dropped {
+      items.append(
+        PendingRevoke.Item(
+          record: record, object: objects[record.object]?.definition.name ?? "",
+          application: applicationNames[record.application] ?? "",
+          channels: associationOwners[record.id]?.channels ?? []))
+    }
+    authority.add(selected.standing)
+    ended(dropped, cause: .revoke, reason: .revoked, by: caller)
+    var ordered = record(.privileged)
+    ordered.describe(caller.subject)
+    ordered.object = order.object.isEmpty ? nil : ByteString(order.object)
+    ordered.application = order.application.isEmpty ? nil : ByteString(order.application)
+    ordered.message = ByteString("revoke: \(dropped.count) associations")
+    _ = journal.submit(ordered, durability: .none)
+    let pending = PendingRevoke(
+      connection: connection.id, request: id,
+      deadline: Clock.boottime() + UInt64(order.timeout) * 1_000_000, items: items)
+    pendingRevokes.append(pending)
+    settleRevokes()
+    armTimer()
+  }
+
+  private struct Selected {
+    var selectors: [AssociationSelector]
+    var standing: StandingRevoke
+  }
+
+  /// nil: an object, application or association is named that does not exist, so nothing matches.
+  private func select(_ order: Revoke) -> Selected? {
+    var object: ObjectID?
+    var application: ApplicationID?
+    if !order.object.isEmpty {
+      guard let named = objectIDs[order.object] else { return nil }
+      object = named
+    }
+    if !order.application.isEmpty {
+      guard let named = applicationIDs[order.application] else { return nil }
+      application = named
+    }
+    var standing = StandingRevoke(
+      id: nextRevoke, object: order.object.isEmpty ? nil : order.object,
+      application: order.application.isEmpty ? nil : order.application)
+    nextRevoke += 1
+    var processes: [ProcessResource]?
+    if order.pid != 0 { processes = descendants(of: Int32(bitPattern: order.pid)) }
+    if let association = order.association {
+      guard let owner = associationOwners[association] else { return nil }
+      if let object, object != owner.object { return nil }
+      if let application, application != owner.application { return nil }
+      object = owner.object
+      standing.object = objects[owner.object]?.definition.name
+      let below = descendants(of: Int32(bitPattern: owner.process.tgid))
+      processes = processes.map { named in below.filter { named.contains($0) } } ?? below
+    }
+    standing.processes = processes
+    let selectors =
+      processes.map { list in
+        list.map { AssociationSelector(object: object, process: $0, application: application) }
+      } ?? [AssociationSelector(object: object, application: application)]
+    return Selected(selectors: selectors, standing: standing)
+  }
+
+  /// `pid` and everything that is known to descend from it, under the identities that they are registered with.
+  private func descendants(of pid: Int32) -> [ProcessResource] {
+    var found: [ProcessResource] = []
+    for number in tree.descendants(of: pid) {
+      if let entry = processes[number] {
+        found.append(entry.resource)
+      } else if let start = try? ProcessPin.startTime(of: number) {
+        found.append(ProcessResource(tgid: UInt32(number), start: start))
+      }
+    }
+    // Without fork events: who holds something and has `pid` among its parents.
+    for entry in processes.values where entry.pid != pid && !found.contains(entry.resource) {
+      if ProcessPin.parents(of: entry.pid).contains(where: { $0.pid == pid }) { found.append(entry.resource) }
+    }
+    return found
+  }
+
+  /// Answers revokes whose operations have all ended, or whose time is up.
+  func settleRevokes() {
+    guard !pendingRevokes.isEmpty else { return }
+    let now = Clock.boottime()
+    var waiting: [PendingRevoke] = []
+    for revoke in pendingRevokes {
+      let running = revoke.items.map { item in
+        jobs.values.count { item.channels.contains($0.channel) && $0.association == item.record.id }
+      }
+      if now < revoke.deadline, running.contains(where: { $0 > 0 }) {
+        waiting.append(revoke)
+        continue
+      }
+      report(revoke, running: running)
+    }
+    pendingRevokes = waiting
+  }
+
+  private func report(_ revoke: PendingRevoke, running: [Int]) {
+    guard let connection = connections[revoke.connection] else { return }
+    var page = Page<RevocationRow>()
+    for (index, item) in revoke.items.enumerated() {
+      let row = RevocationRow(
+        association: item.record.id, object: item.object, application: item.application,
+        pid: item.record.process.tgid, path: item.record.path,
+        outcome: running[index] == 0 ? .recalled : .running(UInt32(running[index])))
+      if (try? page.append(row)) != true {
+        page.next = UInt64(index)
+        answer(connection, revoke.request, .revocations(page))
+        page = Page<RevocationRow>()
+        _ = try? page.append(row)
+      }
+    }
+    answer(connection, revoke.request, .revocations(page))
+  }
+
+  /// Adds operations for new associations, and lifts revokes that stand in their way.
+  func grant(_ order: GrantOrder, id: UInt64, by caller: Caller, on connection: ControlConnection) {
+    let now = Clock.boottime()
+    let (span, overflow) = order.expires.multipliedReportingOverflow(by: 1_000_000_000)
+    let grant = RuntimeGrant(
+      id: nextRuntimeGrant, key: GrantKey(application: order.application, object: order.object),
+      operations: order.operations, expiry: order.expires == 0 || overflow ? nil : now &+ span)
+    if let mistake = policy.check(grant) {
+      return answer(connection, id, .failed(Failure(errno: ErrorCode.invalid, text: text(of: mistake, order))))
+    }
+    nextRuntimeGrant += 1
+    authority.add(grant)
+    if let object = objectIDs[order.object], let application = applicationIDs[order.application] {
+      entity.pardon(AssociationSelector(object: object, application: application))
+    }
+    var granted = record(.runtimeGrant)
+    granted.describe(caller.subject)
+    granted.object = ByteString(order.object)
+    granted.application = ByteString(order.application)
+    granted.operations = order.operations
+    _ = journal.submit(granted, durability: .none)
+    armTimer()
+    answer(connection, id, .done)
+  }
+
+  private func text(of mistake: RuntimeGrantMistake, _ order: GrantOrder) -> String {
+    switch mistake {
+    case .unknownApplication: "the policy has no application \(order.application)"
+    case .unknownObject: "the policy has no object \(order.object)"
+    case .noOperation: "no operation is named"
+    case .operations(let foreign):
+      "\(order.object) does not know \(foreign.names.joined(separator: ", "))"
+    }
+  }
+
+  func answerReload(id: UInt64, by caller: Caller, on connection: ControlConnection) {
+    switch reload(by: caller) {
+    case .done: answer(connection, id, .done)
+    case .unreadable(let failure): answer(connection, id, .failed(Failure(errno: failure.errno, text: "\(failure)")))
+    case .mistakes(let mistakes):
+      var page = Page<MistakeRow>()
+      for (index, mistake) in mistakes.enumerated() {
+        let row = MistakeRow(
+          file: mistake.place.file, line: UInt32(clamping: mistake.place.line),
+          column: UInt32(clamping: mistake.place.column), severity: mistake.severity == .error ? .error : .warning,
+          text: mistake.text)
+        if (try? page.append(row)) != true {
+          page.next = UInt64(index)
+          answer(connection, id, .mistakes(page))
+          page = Page<MistakeRow>()
+          _ = try? page.append(row)
+        }
+      }
+      answer(connection, id, .mistakes(page))
+    }
+  }
+}

@@ -1,0 +1,210 @@
+import Audit
+import Authority
+import Entity
+import Instructions
+import Linux
+import Mediation
+import Objects
+import Policy
+import Wire
+
+/// The broker's state and loop. Everything in here belongs to the one thread that runs `run()`; other threads (effects,
+/// the journal's writer) reach it through their own queues and event descriptors.
+public final class Broker {
+  let configuration: BrokerConfiguration
+  let entity: SimulatedEntity
+  let opener: ObjectOpener
+  let pool: EffectPool
+  let journal: Journal
+  let journalEvent: EventDescriptor
+  let boot: BootID
+  let startedAt: UInt64
+
+  let epoll: Epoll
+  /// Ended processes and process events: looked at after every receive and before every verdict.
+  let witness: Epoll
+  let processEvents: ProcessEvents?
+  let listener: Descriptor
+  let signals: SignalDescriptor
+  let timer: TimerDescriptor
+  var interpreter: Interpreter
+  var instructions = MessageBuffer(capacity: Bounds.instructionDatagram + 1)
+  var request = MessageBuffer(capacity: Bounds.controlMessage + 1)
+  var events = Epoll.EventList()
+  var witnessed = Epoll.EventList(capacity: 64)
+
+  var policy: PolicyModel
+  var policyWarnings: [PolicyMistake]
+  var authority = RuntimeAuthority()
+  var objects: [ObjectID: BrokeredObject] = [:]
+  var objectIDs: [String: ObjectID] = [:]
+  var nextObject: UInt32 = 1
+  var applicationIDs: [String: ApplicationID] = [:]
+  var applicationNames: [ApplicationID: String] = [:]
+
+  var connections: [UInt64: ControlConnection] = [:]
+  var channels: [UInt64: ObjectChannel] = [:]
+  /// By the cookie of the application's end, which is how an adopted channel is recognized.
+  var channelCookies: [UInt64: UInt64] = [:]
+  var sessions: [UInt64: Session] = [:]
+  var processes: [Int32: ProcessEntry] = [:]
+  var tree = ProcessTree()
+  var associationOwners: [AssociationID: AssociationOwner] = [:]
+  var pendingGrants: [UInt64: PendingGrant] = [:]
+  /// The application's ends of channels whose grants are not on disk yet, by grant token.
+  var clientEnds: [UInt64: HeldDescriptor] = [:]
+  var pendingRevokes: [PendingRevoke] = []
+  var jobs: [UInt64: RunningJob] = [:]
+  var rates: [String: RateBucket] = [:]
+  var userConnections: [UInt32: Int] = [:]
+  var userRequests: [UInt32: Int] = [:]
+  var refusals: UInt64 = 0
+  /// The earliest expiry that the entity holds, boottime nanoseconds.
+  var nextExpiry: UInt64?
+
+  var nextConnection: UInt64 = 1
+  var nextChannel: UInt64 = 1
+  var nextSession: UInt64 = 1
+  var nextJob: UInt64 = 1
+  var nextGrantToken: UInt64 = 1
+  var nextRevoke: UInt64 = 1
+  var nextRuntimeGrant: UInt64 = 1
+  var isStopping = false
+
+  /// Closed to make room for a connection that only says "too many", and for files that must be opened all the same.
+  var reserve: Descriptor?
+
+  /// Takes the socket, the journal and the policy; nothing is served before `run`.
+  public init(_ configuration: BrokerConfiguration) throws(BrokerFailure) {
+    self.configuration = configuration
+    let read = try Broker.readPolicy(configuration)
+    policy = read.model
+    policyWarnings = read.warnings
+    do throws(SystemError) {
+      let bootText = try ProcFile.read("/proc/sys/kernel/random/boot_id", limit: 64)
+      boot = BootID(text: String(decoding: bootText, as: UTF8.self)) ?? BootID(high: 0, low: 0)
+      startedAt = Clock.boottime()
+      signals = try SignalDescriptor([SignalNumber.terminate, SignalNumber.interrupt, SignalNumber.hangUp])
+      timer = try TimerDescriptor()
+      epoll = try Epoll()
+      witness = try Epoll()
+      processEvents = try? ProcessEvents()
+      pool = try EffectPool()
+      journalEvent = try EventDescriptor()
+      reserve = try ProcFile.open("/dev/null")
+    } catch { throw .system(error) }
+    do {
+      entity = try SimulatedEntity()
+    } catch { throw .system(error) }
+    opener = ObjectOpener(simulation: SimulatedBuses())
+    interpreter = Interpreter(entity: entity, pool: pool)
+    journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
+    do {
+      listener = try MessageSocket.listen(at: configuration.socketPath, mode: 0o666)
+    } catch { throw .socket(error) }
+    try registerPolicy()
+    do {
+      try watchEverything()
+    } catch { throw .system(error) }
+  }
+
+  private var eventsNumber: Int32 {
+    switch processEvents {
+    case .some(let events): events.descriptor.rawValue
+    case .none: -1
+    }
+  }
+
+  private func watchEverything() throws(SystemError) {
+    try epoll.add(listener.rawValue, .readable, token: Token.listener.rawValue)
+    try epoll.add(witness.descriptor.rawValue, .readable, token: Token.witness.rawValue)
+    try epoll.add(pool.completions.descriptor.rawValue, .readable, token: Token.effects.rawValue)
+    try epoll.add(journalEvent.descriptor.rawValue, .readable, token: Token.journal.rawValue)
+    try epoll.add(signals.descriptor.rawValue, .readable, token: Token.signals.rawValue)
+    try epoll.add(timer.descriptor.rawValue, .readable, token: Token.timer.rawValue)
+    if processEvents != nil { try witness.add(eventsNumber, .readable, token: Broker.eventsToken) }
+    try pool.start()
+  }
+
+  /// Serves until SIGTERM or SIGINT; then every association ends with it.
+  public func run() throws(BrokerFailure) {
+    do throws(SystemError) {
+      while !isStopping {
+        try epoll.wait(into: &events, timeoutMilliseconds: -1)
+        for index in 0..<events.count { dispatch(events[index]) }
+      }
+    } catch { throw .system(error) }
+    stop()
+  }
+
+  private func dispatch(_ event: Epoll.Event) {
+    switch Token(rawValue: event.token) {
+    case .channel(let id): channelReady(id, event.events)
+    case .connection(let id): connectionReady(id, event.events)
+    case .session(let id): sessionReady(id, event.events)
+    case .listener: acceptConnections()
+    case .witness: observeProcesses()
+    case .effects: effectsFinished()
+    case .journal: recordsDurable()
+    case .signals: handleSignals()
+    case .timer: timerFired()
+    case nil: break
+    }
+  }
+
+  private func handleSignals() {
+    while let signal = signals.next() {
+      if signal == SignalNumber.hangUp {
+        _ = reload(by: nil)
+      } else {
+        isStopping = true
+      }
+    }
+  }
+
+  private func stop() {
+    try? Confinement.notify("STOPPING=1")
+    _ = journal.submit(record(.stop), durability: .none)
+    pool.stop()
+    journal.stop()
+    try? ProcFile.remove(configuration.socketPath)
+  }
+
+  private static func openJournal(
+    _ configuration: BrokerConfiguration, _ settings: AuditSettings, boot: BootID, event: borrowing EventDescriptor
+  ) throws(BrokerFailure) -> Journal {
+    let signal: EventDescriptor
+    do { signal = try event.duplicate() } catch { throw .system(error) }
+    let held = EventSignal(signal)
+    do {
+      return try Journal(
+        JournalConfiguration(
+          directory: configuration.stateDirectory, boot: boot, segmentSize: settings.segment,
+          retention: settings.retention &* 1_000_000_000),
+        now: { Broker.auditTime() }, onDurable: { _ in held.signal() })
+    } catch { throw .journal(error) }
+  }
+
+  func record(_ kind: AuditKind) -> AuditRecord { AuditRecord(kind, time: Broker.auditTime(), boot: boot) }
+
+  static func auditTime() -> AuditTime { AuditTime(wall: Clock.wall(), boottime: Clock.boottime()) }
+
+  static let eventsToken: UInt64 = .max
+}
+
+/// Why a broker cannot start or go on.
+public enum BrokerFailure: Error, Sendable {
+  case system(SystemError)
+  /// The control socket: somebody answers there already, or it cannot be made.
+  case socket(SystemError)
+  case policyFile(SystemError)
+  case policy(PolicyMistakes)
+  case journal(JournalError)
+}
+
+/// Signals that the daemon reads; asm-generic numbers (signal(7)).
+enum SignalNumber {
+  static let hangUp: Int32 = 1
+  static let interrupt: Int32 = 2
+  static let terminate: Int32 = 15
+}

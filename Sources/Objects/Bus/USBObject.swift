@@ -1,0 +1,23 @@
+import Authority
+import Instructions
+import Linux
+
+/// A device of usbfs; control only: the requests of `BusControl` on `usb`.
+final class USBObject: BusOperations {
+  private let device: BusDevice
+
+  init(_ device: BusDevice) {
+    self.device = device
+  }
+
+  let operations = OperationSet(.control)
+  var mayBlock: Bool { device.mayBlock }
+  var readiness: Int32? { nil }
+  var footprint: Footprint? { Footprint(device) }
+
+  func execute(_ instruction: Instruction, payload: RawSpan, into output: inout OutputRawSpan) throws(SystemError)
+    -> UInt64
+  {
+    try device.control(instruction, on: .usb, payload: payload, into: &output)
+  }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import Instructions
+import Linux
+import Synchronization
+import Testing
+
+@testable import Audit
+
+@Suite struct JournalReaderTests {
+  @Test func `an empty journal has no records and none that are newest`() throws {
+    let scratch = try Scratch()
+    #expect(try scratch.items().isEmpty)
+    #expect(try JournalReader.newest(5, directory: scratch.path).isEmpty)
+  }
+
+  @Test func `a directory that is not there is an error that names it`() {
+    let path = "/tmp/postern-audit-none"
+    #expect(throws: JournalError.system(SystemError(errno: 2, operation: "open", path: path))) {
+      var reader = try JournalReader(directory: path)
+      _ = try reader.next()
+    }
+  }
+
+  @Test func `the newest are the end of all, for every count and across segments`() throws {
+    let scratch = try Scratch()
+    let journal = try scratch.open(change: { $0.segmentSize = 2000 })
+    for index in 0..<200 { _ = journal.submit(refusal(index % 3 == 0 ? "a" : "b"), durability: .none) }
+    journal.stop()
+    let all = try scratch.items()
+    for count in [1, 2, 7, 100, 199, 200, 500] {
+      #expect(try JournalReader.newest(count, directory: scratch.path) == all.suffix(count))
+    }
+    let filter = AuditFilter(object: "a")
+    let filtered = all.filter { if case .record(let record) = $0 { record.object == "a" } else { false } }
+    #expect(try JournalReader.newest(10, directory: scratch.path, matching: filter) == filtered.suffix(10))
+  }
+
+  @Test func `the newest of a segment longer than a read are the end of all`() throws {
+    let scratch = try Scratch()
+    var generator = SplitMix(state: 4)
+    try scratch.write(
+      (0..<4000).map { _ in
+        var record = AuditRecord.random(&generator)
+        record.gap = nil
+        return record
+      })
+    let all = try scratch.items()
+    #expect(all.count == 4000)
+    #expect(try JournalReader.newest(3900, directory: scratch.path) == all.suffix(3900))
+  }
+
+  @Test func `the newest stand before a tail that is being written`() throws {
+    let scratch = try Scratch()
+    try scratch.write([refusal("a"), refusal("b"), refusal("c")])
+    let name = try #require(try scratch.segments().first)
+    let whole = try scratch.bytes(name)
+    try scratch.put(whole.dropLast(10), name)
+    let newest = try JournalReader.newest(2, directory: scratch.path)
+    #expect(newest == (try scratch.items()).suffix(2))
+    #expect(newest.count == 2)
+  }
+
+  @Test func `a partial last record is the end, and is read when it is whole`() throws {
+    let scratch = try Scratch()
+    try scratch.write([refusal("a"), refusal("b")])
+    let name = try #require(try scratch.segments().first)
+    let whole = try scratch.bytes(name)
+    let first = SegmentHeader.length + refusal("a").frame().count
+    for length in first..<whole.count {
+      try scratch.put(Array(whole[..<length]), name)
+      var reader = try JournalReader(directory: scratch.path)
+      guard case .record(let record) = try reader.next() else {
+        Issue.record("the first record is whole")
+        continue
+      }
+      #expect(record.object == "a")
+      #expect(try reader.next() == nil, "length \(length)")
+      try scratch.put(whole, name)
+      guard case .record(let second) = try reader.next() else {
+        Issue.record("the second record is whole now, length \(length)")
+        continue
+      }
+      #expect(second.object == "b")
+    }
+  }
+
+  @Test func `a reader beside a writer meets every record once, in order, across rotations`() throws {
+    let scratch = try Scratch()
+    let journal = try scratch.open(change: {
+      $0.segmentSize = 5000
+      $0.capacity = 100_000
+    })
+    let total: UInt64 = 5000
+    let writing = try JournalThread {
+      for index in 0..<total {
+        _ = journal.submit(refusal(), durability: index % 50 == 0 ? .required(token: index) : .none)
+        if index % 100 == 0 { usleep(500) }
+      }
+    }
+    var reader = try JournalReader(directory: scratch.path)
+    var found: [UInt64] = []
+    let done = try eventually {
+      while let item = try reader.next() {
+        guard case .record(let record) = item else {
+          Issue.record("unreadable beside a writer: \(item)")
+          continue
+        }
+        found.append(record.sequence)
+      }
+      return found.count >= total
+    }
+    #expect(done)
+    #expect(found == Array(1...total))
+    _ = consume writing
+    journal.stop()
+    #expect(try scratch.segments().count > 10)
+  }
+
+  @Test func `each condition of a filter is needed`() throws {
+    var record = refusal("o", .quota)
+    record.application = "app"
+    record.pid = 5
+    record.uid = 6
+    record.time.wall = 100
+    let filter = AuditFilter(
+      kind: .refusal, reason: .quota, object: "o", application: "app", pid: 5, uid: 6, since: 100, until: 101)
+    #expect(filter.matches(record))
+    func without(_ change: (inout AuditRecord) -> Void) -> Bool {
+      var other = record
+      change(&other)
+      return filter.matches(other)
+    }
+    #expect(!without { $0.kind = .grant })
+    #expect(!without { $0.reason = .busy })
+    #expect(!without { $0.object = "p" })
+    #expect(!without { $0.application = nil })
+    #expect(!without { $0.pid = 6 })
+    #expect(!without { $0.uid = nil })
+    #expect(!without { $0.time.wall = 99 })
+    #expect(!without { $0.time.wall = 101 })
+  }
+
+  @Test func `a reader goes on when the retention removes what it has not read`() throws {
+    let scratch = try Scratch()
+    let journal = try scratch.open(change: { $0.segmentSize = 1000 })
+    for _ in 0..<50 { _ = journal.submit(refusal(), durability: .none) }
+    journal.stop()
+    var reader = try JournalReader(directory: scratch.path)
+    _ = try reader.next()
+    let names = try scratch.segments()
+    for name in names[1...3] { try FileManager.default.removeItem(atPath: "\(scratch.path)/\(name)") }
+    var last: UInt64 = 0
+    while case .record(let record)? = try reader.next() { last = record.sequence }
+    #expect(last == 50)
+  }
+}

@@ -1,0 +1,224 @@
+import Authority
+import Foundation
+import Instructions
+import Linux
+import Synchronization
+
+@testable import Audit
+
+/// A directory of its own for each test, removed with its owner.
+final class Scratch: Sendable {
+  let path: String
+
+  init() throws {
+    // In memory where that is possible: the tests sync thousands of times.
+    let parent = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
+    path = "\(parent)/postern-audit-\(try journalRandom())"
+    _ = try JournalDirectory(path: path, create: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// The segments' names, oldest first.
+  func segments() throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".pj") }.sorted()
+  }
+
+  func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: "\(path)/\(name)"))) }
+
+  func put(_ bytes: [UInt8], _ name: String) throws { try Data(bytes).write(to: URL(filePath: "\(path)/\(name)")) }
+
+  /// Everything a reader meets from `sequence` on.
+  func items(from sequence: UInt64 = 0) throws -> [JournalItem] {
+    var reader = try JournalReader(directory: path, from: sequence)
+    var items: [JournalItem] = []
+    while let item = try reader.next() { items.append(item) }
+    return items
+  }
+
+  func records(from sequence: UInt64 = 0) throws -> [AuditRecord] {
+    try items(from: sequence).compactMap { if case .record(let record) = $0 { record } else { nil } }
+  }
+
+  func open(
+    fault: (@Sendable (JournalStep) -> Int32?)? = nil, onDurable: @escaping @Sendable (UInt64) -> Void = { _ in },
+    now: @escaping @Sendable () -> AuditTime = { clock() }, change: (inout JournalConfiguration) -> Void = { _ in }
+  ) throws -> Journal {
+    var configuration = JournalConfiguration(directory: path, boot: boot, syncInterval: 5, retryInterval: 2)
+    change(&configuration)
+    return try Journal(configuration, fault: fault, now: now, onDurable: onDurable)
+  }
+
+  /// Writes records, each on its own, and closes the journal.
+  func write(_ records: [AuditRecord]) throws {
+    let journal = try open()
+    for record in records { _ = journal.submit(record, durability: .none) }
+    journal.stop()
+  }
+}
+
+let boot = BootID(high: 0x0123_4567_89AB_CDEF, low: 0xFEDC_BA98_7654_3210)
+
+@Sendable func clock() -> AuditTime {
+  let elapsed = ContinuousClock().systemEpoch.duration(to: .now).components
+  let boottime = UInt64(elapsed.seconds) * 1_000_000_000 + UInt64(elapsed.attoseconds / 1_000_000_000)
+  return AuditTime(wall: 1_700_000_000_000_000_000 + boottime, boottime: boottime)
+}
+
+func refusal(_ object: ByteString = "scratch", _ reason: Reason = .limit) -> AuditRecord {
+  var record = AuditRecord(refusal: Refusal(reason), time: AuditTime(wall: 1, boottime: 2), boot: boot)
+  record.object = object
+  return record
+}
+
+/// Lets a writer thread stand still at a step until the test lets it go.
+final class Gate: Sendable {
+  private let reached: JournalSignal
+  private let released: JournalSignal
+  private let isOpen = Atomic(false)
+
+  init() throws {
+    reached = try JournalSignal()
+    released = try JournalSignal()
+  }
+
+  func pass() {
+    if isOpen.load(ordering: .acquiring) { return }
+    reached.raise()
+    released.wait(milliseconds: 20_000)
+  }
+
+  func waitUntilReached() { reached.wait(milliseconds: 20_000) }
+
+  func release() {
+    isOpen.store(true, ordering: .releasing)
+    released.raise()
+  }
+}
+
+/// An errno that steps fail with while it is set.
+final class Faults: Sendable {
+  private let failing = Mutex<[JournalStep: Int32]>([:])
+
+  func set(_ step: JournalStep, _ errno: Int32?) { failing.withLock { $0[step] = errno } }
+  func check(_ step: JournalStep) -> Int32? { failing.withLock { $0[step] } }
+}
+
+/// Completions as a broker collects them.
+final class Completions: Sendable {
+  private let all = Mutex<[JournalCompletion]>([])
+  private let signal: JournalSignal
+
+  init() throws { signal = try JournalSignal() }
+
+  func wake() { signal.raise() }
+
+  /// Waits until there are `count` in all.
+  func wait(_ count: Int, _ journal: Journal) -> [JournalCompletion] {
+    let deadline = ContinuousClock.now + .seconds(20)
+    while ContinuousClock.now < deadline {
+      let now = all.withLock {
+        $0 += journal.takeCompletions()
+        return $0
+      }
+      if now.count >= count { return now }
+      signal.wait(milliseconds: 100)
+    }
+    return all.withLock { $0 }
+  }
+}
+
+/// Waits until `condition` holds, at most 20 seconds; whether it did.
+func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
+  for _ in 0..<4000 {
+    if try condition() { return true }
+    usleep(5000)
+  }
+  return false
+}
+
+/// Steele, Lea and Flood's SplitMix64.
+struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+    return z ^ z >> 31
+  }
+}
+
+extension AuditRecord {
+  /// Any record, each field there or not.
+  static func random(_ generator: inout SplitMix) -> AuditRecord {
+    func maybe<Value>(_ value: (inout SplitMix) -> Value?) -> Value? {
+      Bool.random(using: &generator) ? value(&generator) : nil
+    }
+    func number<Number: FixedWidthInteger>(_ generator: inout SplitMix) -> Number {
+      Number(truncatingIfNeeded: generator.next())
+    }
+    func text(_ generator: inout SplitMix) -> ByteString {
+      ByteString(
+        bytes: (0..<Int.random(in: 0...80, using: &generator)).map { _ in
+          UInt8.random(in: 0...255, using: &generator)
+        })
+    }
+    var record = AuditRecord(
+      AuditKind.allCases.randomElement(using: &generator) ?? .refusal,
+      time: AuditTime(wall: number(&generator), boottime: number(&generator)),
+      boot: BootID(high: number(&generator), low: number(&generator)))
+    record.reason = maybe { Reason.allCases.randomElement(using: &$0) }
+    record.detail = maybe { RefusalDetail.allCases.randomElement(using: &$0) }
+    record.errno = maybe { number(&$0) }
+    record.path = maybe { OperationPath.allCases.randomElement(using: &$0) }
+    record.operation = maybe { Opcode.allCases.randomElement(using: &$0) }
+    record.operations = maybe { OperationSet(rawValue: number(&$0)) }
+    record.operands = maybe { generator in
+      var operands = Operands(
+        offset: Bool.random(using: &generator) ? number(&generator) : 0,
+        length: Bool.random(using: &generator) ? number(&generator) : 0,
+        request: Bool.random(using: &generator) ? number(&generator) : 0)
+      if Bool.random(using: &generator) {
+        var bytes = InlineArray<16, UInt8>(repeating: 0)
+        for index in bytes.indices { bytes[index] = number(&generator) }
+        operands.address = NetworkAddress(family: .ipv6, bytes: bytes, port: number(&generator))
+      }
+      return operands
+    }
+    record.object = maybe { text(&$0) }
+    record.application = maybe { text(&$0) }
+    record.association = maybe { AssociationID(rawValue: number(&$0)) }
+    record.pid = maybe { number(&$0) }
+    record.tid = maybe { number(&$0) }
+    record.processStart = maybe { number(&$0) }
+    record.uid = maybe { number(&$0) }
+    record.executable = maybe { FileIdentity(device: number(&$0), inode: number(&$0)) }
+    record.executablePath = maybe { text(&$0) }
+    record.cgroup = maybe { text(&$0) }
+    record.generation = maybe { number(&$0) }
+    record.grant = maybe { text(&$0) }
+    record.message = maybe { text(&$0) }
+    record.cause = maybe { DropCause.allCases.randomElement(using: &$0) }
+    record.gap = maybe { generator in
+      let first = UInt64.random(in: 0...1 << 40, using: &generator)
+      var gap = Gap(first: first, last: first + UInt64.random(in: 0...1 << 20, using: &generator), counts: [])
+      for reason in Reason.allCases where Bool.random(using: &generator) {
+        gap.counts.append(Gap.Count(reason: reason, count: number(&generator)))
+      }
+      if Bool.random(using: &generator) { gap.counts.append(Gap.Count(reason: nil, count: number(&generator))) }
+      return gap
+    }
+    record.repair = maybe { Repair(segment: number(&$0), offset: number(&$0), lost: number(&$0)) }
+    return record
+  }
+
+  /// The frame as it stands in a segment.
+  func frame(marker: UInt32 = 7) -> [UInt8] {
+    var bytes: [UInt8] = []
+    encode(into: &bytes)
+    Frame.seal(&bytes, 0..<bytes.count, marker: marker)
+    return bytes
+  }
+}
