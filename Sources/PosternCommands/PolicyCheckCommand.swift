@@ -42,6 +42,6 @@ struct PolicyCheckCommand: BrokerCommand {
 
 /// The machine's user database; a name that cannot be looked up counts as unknown, which the policy reader tells.
 struct MachineAccounts: AccountDirectory {
-  func userID(named name: String) -> UInt32? { try? Accounts.userID(named: name) }
-  func groupID(named name: String) -> UInt32? { try? Accounts.groupID(named: name) }
+  func userID(named name: String) -> UInt32? { try? Accounts().user(named: name)?.uid }
+  func groupID(named name: String) -> UInt32? { try? Accounts().groupID(named: name) }
 }
