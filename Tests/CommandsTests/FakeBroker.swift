@@ -165,10 +165,8 @@ private final class FakeBrokerLoop: Sendable {
       answer.payload = 0..<completed.bytes.count
       var bytes = [UInt8](repeating: 0, count: CompletionBatch.payloadOffset(count: 1))
       var span = bytes.mutableSpan
-      try span.withRawBytes { (raw) throws(WireError) in
-        try answer.encode(into: &raw, index: 0)
-        try CompletionBatch.encodeHeader(count: 1, payload: completed.bytes.count, into: &raw)
-      }
+      try answer.encode(into: &span, index: 0)
+      try CompletionBatch.encodeHeader(count: 1, payload: completed.bytes.count, into: &span)
       bytes += completed.bytes
       _ = try bytes.withRawSpan { (span) throws(SystemError) in
         try MessageSocket.send(fd, span, blocking: true)
