@@ -107,12 +107,10 @@ extension Channel {
       for submission in batch { payload += submission.payload }
       let payloadCount = payload.count
       var span = head.mutableSpan
-      try span.withRawBytes { (bytes) throws(WireError) in
-        for (index, submission) in batch.enumerated() {
-          try submission.frame(cookie: base &+ UInt64(index)).encode(into: &bytes, index: index)
-        }
-        try InstructionBatch.encodeHeader(count: count, payload: payloadCount, into: &bytes)
+      for (index, submission) in batch.enumerated() {
+        try submission.frame(cookie: base &+ UInt64(index)).encode(into: &span, index: index)
       }
+      try InstructionBatch.encodeHeader(count: count, payload: payloadCount, into: &span)
     } catch {
       forget()
       throw .usage(errno: SystemError.invalidArgument, text: "an operand is not allowed: \(error)")

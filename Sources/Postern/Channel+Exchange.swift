@@ -75,19 +75,17 @@ extension Channel {
   ) throws(PosternError) -> Int {
     var span = head.mutableSpan
     do {
-      return try span.withRawBytes { (bytes) throws(WireError) -> Int in
-        for index in 0..<pieces {
-          var part = operands
-          if pieces > 1 {
-            part.offset &+= UInt64(index * Bounds.payload)
-            part.length = min(UInt64(Bounds.payload), operands.length - UInt64(index * Bounds.payload))
-          }
-          let frame = InstructionFrame(
-            action: .perform(opcode), flags: flags, cookie: base &+ UInt64(index), operands: part, payload: 0..<payload)
-          try frame.encode(into: &bytes, index: index)
+      for index in 0..<pieces {
+        var part = operands
+        if pieces > 1 {
+          part.offset &+= UInt64(index * Bounds.payload)
+          part.length = min(UInt64(Bounds.payload), operands.length - UInt64(index * Bounds.payload))
         }
-        return try InstructionBatch.encodeHeader(count: pieces, payload: payload, into: &bytes) - payload
+        let frame = InstructionFrame(
+          action: .perform(opcode), flags: flags, cookie: base &+ UInt64(index), operands: part, payload: 0..<payload)
+        try frame.encode(into: &span, index: index)
       }
+      return try InstructionBatch.encodeHeader(count: pieces, payload: payload, into: &span) - payload
     } catch {
       throw .usage(errno: SystemError.invalidArgument, text: "an operand is not allowed: \(error)")
     }
@@ -265,20 +263,18 @@ extension Channel {
   private func notify(_ cookie: UInt64, arms: Bool, nudges: Bool) {
     var head = InlineArray<120, UInt8>(repeating: 0)
     var span = head.mutableSpan
-    let size = span.withRawBytes { bytes -> Int? in
-      var count = 0
-      if arms {
-        let frame = InstructionFrame(
-          action: .arm, cookie: cookie, operands: Operands(request: Readiness.input.rawValue))
-        if (try? frame.encode(into: &bytes, index: count)) != nil { count += 1 }
-      }
-      if nudges {
-        let frame = InstructionFrame(
-          action: .cancel, cookie: cookie &+ 1, operands: Operands(offset: cookie &+ 1))
-        if (try? frame.encode(into: &bytes, index: count)) != nil { count += 1 }
-      }
-      return try? InstructionBatch.encodeHeader(count: count, payload: 0, into: &bytes)
+    var count = 0
+    if arms {
+      let frame = InstructionFrame(
+        action: .arm, cookie: cookie, operands: Operands(request: Readiness.input.rawValue))
+      if (try? frame.encode(into: &span, index: count)) != nil { count += 1 }
     }
+    if nudges {
+      let frame = InstructionFrame(
+        action: .cancel, cookie: cookie &+ 1, operands: Operands(offset: cookie &+ 1))
+      if (try? frame.encode(into: &span, index: count)) != nil { count += 1 }
+    }
+    let size = try? InstructionBatch.encodeHeader(count: count, payload: 0, into: &span)
     guard let size else { return }
     let nothing: [UInt8] = []
     // Blocking, because a lost arm would be a lost wake-up. An error shows at the next call.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Broker
 import Linux
 import Policy
 import Wire
@@ -24,7 +25,7 @@ struct PolicyCheckCommand: BrokerCommand {
         errno: error.errno)
     }
     let found: [PolicyMistake]
-    switch PolicyReader.read(files: [PolicyFile(name: file, bytes: bytes)], directory: MachineAccounts()) {
+    switch PolicyReader.read(files: [PolicyFile(name: file, bytes: bytes)], directory: SystemAccounts()) {
     case .success(let policy): found = policy.warnings
     case .failure(let mistakes): found = mistakes.mistakes
     }
@@ -38,10 +39,4 @@ struct PolicyCheckCommand: BrokerCommand {
     }
     if mistakes.hasErrors { throw .silent(.badInput) }
   }
-}
-
-/// The machine's user database; a name that cannot be looked up counts as unknown, which the policy reader tells.
-struct MachineAccounts: AccountDirectory {
-  func userID(named name: String) -> UInt32? { try? Accounts().user(named: name)?.uid }
-  func groupID(named name: String) -> UInt32? { try? Accounts().groupID(named: name) }
 }
