@@ -11,7 +11,8 @@ private func connection(_ handle: OpaquePointer?) throws(PosternError) -> Poster
 }
 
 @c @implementation
-public func postern_connect(_ socket_path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?) -> Int32 {
+public func postern_connect(_ socket_path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?) -> Int32
+{
   Calls.result { () throws(PosternError) in
     guard let out = unsafe out else { throw Calls.badAddress }
     unsafe out.pointee = nil

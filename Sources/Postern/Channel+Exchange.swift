@@ -45,7 +45,8 @@ extension Channel {
     }
     // A send waits for room, not for input.
     let rearmed =
-      opcode != .send && flags.contains(.wantReadiness) && exchange.outcomes[0]?.result == -Int64(SystemError.wouldBlock)
+      opcode != .send && flags.contains(.wantReadiness)
+      && exchange.outcomes[0]?.result == -Int64(SystemError.wouldBlock)
     end(&turn, exchange, nil, rearmed: rearmed)
     return (exchange, turn.epoch)
   }

@@ -21,7 +21,8 @@ struct PolicyCheckCommand: BrokerCommand {
       bytes = try ProcFile.read(file, limit: PolicyReader.maximumFileSize + 1)
     } catch {
       throw CommandFailure(
-        .badInput, "\(file): \(SystemError.message(of: error.errno)) (\(SystemError.symbol(of: error.errno)))".escapedForTerminal,
+        .badInput,
+        "\(file): \(SystemError.message(of: error.errno)) (\(SystemError.symbol(of: error.errno)))".escapedForTerminal,
         errno: error.errno)
     }
     let found: [PolicyMistake]
