@@ -36,6 +36,12 @@ import Testing
     #expect(surroundings.error == [])
   }
 
+  @Test func `the version is the one of all parts`() {
+    let surroundings = RecordedSurroundings()
+    #expect(surroundings.run("--version") == .done)
+    #expect(surroundings.printed == Version.text + "\n")
+  }
+
   @Test func `help offers no command that does not exist yet`() {
     let surroundings = RecordedSurroundings()
     surroundings.run("--help")

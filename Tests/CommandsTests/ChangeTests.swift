@@ -123,7 +123,8 @@ private func page<R: Row>(_ rows: [R], next: UInt64 = 0) -> Page<R> {
 }
 
 @Suite struct PolicyCheckTests {
-  private func check(_ text: String, _ arguments: [String] = []) throws -> (RecordedSurroundings, CommandStatus, String) {
+  private func check(_ text: String, _ arguments: [String] = []) throws -> (RecordedSurroundings, CommandStatus, String)
+  {
     let path = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString.prefix(8)).yaml"
     try Data(text.utf8).write(to: URL(fileURLWithPath: path))
     defer { try? FileManager.default.removeItem(atPath: path) }

@@ -31,9 +31,18 @@ final class FakeBroker: Sendable {
 
   var requests: [Request] { log.withLock { $0.filter { $0.kind != .hello } } }
 
-  init(
-    admin: Bool = true, kind: ObjectKind = .disk, length: UInt64 = 0,
-    perform: @escaping Perform = { _, _ in .failed(5) }, answer: @escaping Answer = { _ in [] }
+  /// A broker that is asked things.
+  convenience init(admin: Bool = true, answer: @escaping Answer) throws {
+    try self.init(admin: admin, kind: .disk, length: 0, perform: { _, _ in .refused(.operation) }, answer: answer)
+  }
+
+  /// A broker with one object, which everyone may open.
+  convenience init(kind: ObjectKind = .disk, length: UInt64 = 0, perform: @escaping Perform) throws {
+    try self.init(admin: true, kind: kind, length: length, perform: perform, answer: { _ in [] })
+  }
+
+  private init(
+    admin: Bool, kind: ObjectKind, length: UInt64, perform: @escaping Perform, answer: @escaping Answer
   ) throws {
     path = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString.prefix(8)).sock"
     stop = try EventDescriptor()
