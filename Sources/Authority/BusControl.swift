@@ -57,6 +57,11 @@ public struct BusControl: Sendable, Hashable {
     self = sized.control(size: size)
   }
 
+  /// The words that a policy can use on that bus; `(N)` stands for a length.
+  public static func names(on bus: Bus) -> [String] {
+    fixed.filter { $0.bus == bus }.map(\.name) + (bus == .hid ? sized.map { "\($0.name)(N)" } : [])
+  }
+
   private init(_ name: String, _ request: UInt32, _ bus: Bus, _ argument: Argument) {
     self.name = name
     self.request = request

@@ -118,7 +118,8 @@ extension Broker {
       recordForbidden(request.kind, by: caller)
       return answer(
         connection, id,
-        .failed(Failure(errno: ErrorCode.notPermitted, text: "only for root, the broker's own user and administrators")))
+        .failed(Failure(errno: ErrorCode.notPermitted, text: "only for root, the broker's own user and administrators"))
+      )
     }
     switch request {
     case .hello:

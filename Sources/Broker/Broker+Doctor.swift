@@ -73,9 +73,9 @@ extension Broker {
       case .granted(let grant): held = consume grant
       case .refused: return "an instruction that is granted was refused"
       }
-      var output: [UInt8] = []
+      var output = MessageBuffer(capacity: 1)
       let failed: Bool = [UInt8]([0]).withRawSpan { payload in
-        collectingBytes(capacity: 1, into: &output) { bytes in
+        output.append { bytes in
           guard let grant = held.take() else { return true }
           if case .done = device.perform(grant, payload: payload, into: &bytes) { return false }
           return true

@@ -287,7 +287,8 @@ extension Broker {
           answer(
             connection, grant.request,
             .refused(
-              RefusedReply(Refusal(.undecidable, detail: .auditFull, message: "the audit record could not be written"))))
+              RefusedReply(Refusal(.undecidable, detail: .auditFull, message: "the audit record could not be written")))
+          )
         }
         continue
       }

@@ -73,7 +73,9 @@ extension Broker {
 
   private func mayKnow(_ object: BrokeredObject, _ caller: Caller, _ facts: MachineFacts) -> Bool {
     let asked = OpenRequest(subject: caller.subject, object: object.definition.name)
-    guard case .refused(let refusal) = policy.judge(open: asked, authority: authority, facts: facts) else { return true }
+    guard case .refused(let refusal) = policy.judge(open: asked, authority: authority, facts: facts) else {
+      return true
+    }
     return refusal.told.reason != .noSuchObject
   }
 
@@ -120,7 +122,8 @@ extension Broker {
     if let uid = query.uid, uid != caller.uid {
       guard caller.isAdministrator else {
         return answer(
-          connection, id, .failed(Failure(errno: ErrorCode.notPermitted, text: "only administrators ask for other users")))
+          connection, id,
+          .failed(Failure(errno: ErrorCode.notPermitted, text: "only administrators ask for other users")))
       }
       guard let groups = Accounts.groups(ofUserID: uid) else {
         return answer(connection, id, .failed(Failure(errno: ErrorCode.invalid, text: "no user has the id \(uid)")))

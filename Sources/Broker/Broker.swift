@@ -101,6 +101,8 @@ public final class Broker {
     journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
     do {
       listener = try MessageSocket.listen(at: configuration.socketPath, mode: 0o666)
+      // Connections inherit it (net/unix, unix_sock_inherit_flags), so that not even a first message comes unstamped.
+      try MessageSocket.passCredentials(listener.rawValue)
     } catch { throw .socket(error) }
     try registerPolicy()
     do {

@@ -9,7 +9,6 @@
 #include <linux/hidraw.h>
 #include <linux/ioctl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -25,24 +24,6 @@ _Static_assert(sizeof(struct termios2) == CLINUX_TERMIOS2_SIZE, "struct termios2
 int clinux_bus_ioctl(int fd, uint32_t request, void *argument)
 {
 	return ioctl(fd, request, argument);
-}
-
-int clinux_event_new(void)
-{
-	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-}
-
-/* A counter of 0 or 1 on a non-blocking eventfd: neither call waits, and neither has anything else to fail of. */
-void clinux_event_set(int fd)
-{
-	(void)!eventfd_write(fd, 1);
-}
-
-void clinux_event_clear(int fd)
-{
-	eventfd_t counter;
-
-	(void)!eventfd_read(fd, &counter);
 }
 
 int clinux_bus_open(const char *path)

@@ -80,12 +80,15 @@ extension BusDevice {
 
   /// Appends what arrives until `limit` bytes are there, the time is over or the line hangs up.
   ///
-  /// - Parameter limit: `output` has room for so many.
+  /// - Parameters:
+  ///   - limit: `output` has room for so many.
+  ///   - isOver: asked ten times a second at least; true ends the wait early.
   /// - Returns: how many were appended, perhaps 0. An error after some bytes counts as the end.
-  public func readArriving(upTo limit: Int, within nanoseconds: UInt64, into output: inout OutputRawSpan)
-    throws(SystemError) -> Int
-  {
-    let deadline = SimulatedBuses.monotonicNanoseconds() + nanoseconds
+  public func readArriving(
+    upTo limit: Int, within nanoseconds: UInt64, until isOver: () -> Bool = { false },
+    into output: inout OutputRawSpan
+  ) throws(SystemError) -> Int {
+    let deadline = Clock.monotonic() + nanoseconds
     var total = 0
     while total < limit {
       do throws(SystemError) {
@@ -94,9 +97,10 @@ extension BusDevice {
           total += count
           continue
         }
-        let now = SimulatedBuses.monotonicNanoseconds()
-        guard now < deadline else { return total }
-        _ = try waitReadable(milliseconds: Int32((deadline - now + 999_999) / 1_000_000))
+        let now = Clock.monotonic()
+        guard now < deadline, !isOver() else { return total }
+        let left = min((deadline - now + 999_999) / 1_000_000, 100)
+        _ = try waitReadable(milliseconds: Int32(left))
       } catch {
         guard total > 0 else { throw error }
         return total

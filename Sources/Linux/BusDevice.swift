@@ -76,13 +76,10 @@ public final class BusDevice: Sendable {
   private static func identity(of descriptor: borrowing Descriptor, _ path: String) throws(SystemError)
     -> FileIdentityNumbers
   {
-    let number = descriptor.rawValue
-    var status = stat()
-    // SAFETY: the structure is valid during the call.
-    _ = try retrying("fstat", path) { unsafe Int(fstat(number, &status)) }
-    return status.st_mode & S_IFMT == S_IFCHR
-      ? FileIdentityNumbers(device: UInt64(status.st_rdev), inode: 0)
-      : FileIdentityNumbers(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    let status = try descriptor.status()
+    return status.kind == .characterDevice
+      ? FileIdentityNumbers(device: status.specialDevice, inode: 0)
+      : FileIdentityNumbers(device: status.device, inode: status.inode)
   }
 
   /// Whether an ioctl may wait for hardware.

@@ -39,12 +39,10 @@ public final class PCIRegion: Sendable {
       opened = try Self.open(path, O_RDONLY)
       isWritable = false
     }
-    var status = stat()
+    let status = try opened.status()
     let number = opened.rawValue
-    // SAFETY: the structure is valid during the call.
-    _ = try retrying("fstat", path) { unsafe Int(fstat(number, &status)) }
-    size = Int(status.st_size)
-    identity = BusDevice.FileIdentityNumbers(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    size = Int(status.size)
+    identity = BusDevice.FileIdentityNumbers(device: status.device, inode: status.inode)
     if bar != nil, size > 0 {
       let access = isWritable ? PROT_READ | PROT_WRITE : PROT_READ
       // SAFETY: a new mapping of ours, unmapped in deinit. A BAR of I/O ports cannot be mapped and stays with pread.

@@ -57,9 +57,11 @@ public final class SimulatedBuses: Sendable {
         let isReadable = poll & UInt32(POSTERN_POLL_READABLE) != 0
         guard isReadable != watches[index].isSignalled else { continue }
         if isReadable {
-          clinux_event_set(watches[index].event)
+          eventfd_write(watches[index].event, 1)
         } else {
-          clinux_event_clear(watches[index].event)
+          var counter: eventfd_t = 0
+          // SAFETY: eight bytes are written to eight bytes.
+          unsafe eventfd_read(watches[index].event, &counter)
         }
         watches[index].isSignalled = isReadable
       }
@@ -72,17 +74,9 @@ public final class SimulatedBuses: Sendable {
   /// Powers the devices on.
   ///
   /// - Parameter now: nanoseconds that never go backwards; by default CLOCK_MONOTONIC, which GPIO events carry.
-  public init(now: @escaping @Sendable () -> UInt64 = SimulatedBuses.monotonicNanoseconds) {
+  public init(now: @escaping @Sendable () -> UInt64 = Clock.monotonic) {
     state = Mutex(State())
     self.now = now
-  }
-
-  /// CLOCK_MONOTONIC
-  public static func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    // SAFETY: the structure is valid during the call.
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 
   /// Sets what the temperature sensor measures; held within -55 ... 125 degrees.
@@ -105,14 +99,14 @@ public final class SimulatedBuses: Sendable {
   /// Takes over an open file of the simulated kernel; it is closed on failure.
   func adopt(_ number: Int32, watched: Bool) throws(SystemError) -> SimulatedFile {
     guard watched else { return SimulatedFile(buses: self, number: number) }
-    let event: Descriptor
+    let event: EventDescriptor
     do throws(SystemError) {
-      event = Descriptor(adopting: Int32(try retrying("eventfd") { Int(clinux_event_new()) }))
+      event = try EventDescriptor()
     } catch {
       close(number)
       throw error
     }
-    let eventNumber = event.rawValue
+    let eventNumber = event.descriptor.rawValue
     state.withLock { state in
       state.watches.append(Watch(file: number, event: eventNumber, isSignalled: false))
       state.signal()
@@ -151,7 +145,7 @@ struct SimulatedFile: ~Copyable, Sendable {
   let number: Int32
   /// An eventfd that is readable while the file is; nil where operations never wait.
   let readiness: Int32?
-  private let event: Descriptor?
+  private let event: EventDescriptor?
 
   init(buses: SimulatedBuses, number: Int32) {
     self.buses = buses
@@ -160,10 +154,10 @@ struct SimulatedFile: ~Copyable, Sendable {
     event = nil
   }
 
-  init(buses: SimulatedBuses, number: Int32, event: consuming Descriptor) {
+  init(buses: SimulatedBuses, number: Int32, event: consuming EventDescriptor) {
     self.buses = buses
     self.number = number
-    readiness = event.rawValue
+    readiness = event.descriptor.rawValue
     self.event = consume event
   }
 

@@ -26,6 +26,6 @@ extension ProcFile {
         // SAFETY: the string lives during the call.
         unsafe Int(unlink(path))
       }
-    } catch where error.errno == ENOENT {}
+    } catch  where error.errno == ENOENT {}
   }
 }

@@ -69,3 +69,9 @@ public enum ErrorCode {
   public static let tooManyFiles: Int32 = EMFILE
   public static let tooManyFilesInSystem: Int32 = ENFILE
 }
+
+extension SystemError {
+  /// EACCES or EPERM.
+  public var isNotPermitted: Bool { errno == EACCES || errno == EPERM }
+  public var isAddressInUse: Bool { errno == EADDRINUSE }
+}

@@ -10,7 +10,10 @@ final class Reading {
   private(set) var file = ""
   private(set) var fileIndex = 0
   private var documents: [Int: Document] = [:]
-  private var document: Document? { documents[fileIndex] }
+  /// The file at hand; stored beside `documents` because every value asks it.
+  private var source: SourceText?
+  private var aliases: Set<Position> = []
+  private var renamedKeys: [Position: String] = [:]
   private var seen: Set<PolicyMistake> = []
 
   init(directory: any AccountDirectory, forbiddenPaths: [String]) {
@@ -21,15 +24,29 @@ final class Reading {
   func begin(file: String, index: Int) {
     self.file = file
     fileIndex = index
+    select(nil)
   }
 
-  func begin(_ document: Document) { documents[fileIndex] = document }
+  func begin(_ document: Document) {
+    documents[fileIndex] = document
+    select(document)
+  }
+
+  private func select(_ document: Document?) {
+    source = document?.source
+    aliases = document?.aliases ?? []
+    renamedKeys = document?.renamedKeys ?? [:]
+  }
 
   /// Goes back to the file of `place` for what can be read only when all files are known.
   func within<Result>(_ place: Place, _ body: () -> Result) -> Result {
     let (savedFile, savedIndex) = (file, fileIndex)
     (file, fileIndex) = (place.file, place.order)
-    defer { (file, fileIndex) = (savedFile, savedIndex) }
+    select(documents[fileIndex])
+    defer {
+      (file, fileIndex) = (savedFile, savedIndex)
+      select(documents[fileIndex])
+    }
     return body()
   }
 
@@ -68,7 +85,7 @@ final class Reading {
 
   /// Reports every anchor, tag, alias and too deep nesting, once, whatever the schema makes of the nodes.
   func reportStructure(_ root: Node) {
-    guard let document else { return }
+    guard let source else { return }
     var pending = [(root, 1)]
     while let (node, depth) = pending.popLast() {
       if depth > Reading.maximumDepth {
@@ -76,7 +93,7 @@ final class Reading {
         continue
       }
       if let mark = node.mark {
-        switch document.source.scalar(at: Position(mark)) {
+        switch source.scalar(at: Position(mark)) {
         case "&": error(place(node), "an anchor is not allowed; write the value out where it is used")
         case "!": error(place(node), "a tag is not allowed; the policy's own rules say what each value is")
         default: break
@@ -96,9 +113,15 @@ final class Reading {
 
   static let maximumDepth = 8
 
+  /// Whether an alias stood here; it has been reported already.
+  private func isAlias(_ node: Node) -> Bool {
+    guard !aliases.isEmpty, let mark = node.mark else { return false }
+    return aliases.contains(Position(mark))
+  }
+
   /// A scalar's text; nil with a mistake where the node is none. An alias has been reported already.
   func text(_ node: Node, expected: String) -> String? {
-    if let mark = node.mark, document?.aliases.contains(Position(mark)) == true { return nil }
+    if isAlias(node) { return nil }
     switch node {
     case .scalar(let scalar):
       if scalar.string.isEmpty, scalar.style == .plain || scalar.style == .any {
@@ -114,7 +137,7 @@ final class Reading {
   }
 
   func items(_ node: Node, expected: String) -> [Node]? {
-    if let mark = node.mark, document?.aliases.contains(Position(mark)) == true { return nil }
+    if isAlias(node) { return nil }
     switch node {
     case .sequence(let sequence): return Array(sequence)
     case .scalar(let scalar) where scalar.string.isEmpty && scalar.style == .plain:
@@ -128,7 +151,7 @@ final class Reading {
 
   /// The entries of a mapping in file order, each key once; a key that stands twice is a mistake and counts once.
   func entries(_ node: Node, expected: String) -> [Entry]? {
-    if let mark = node.mark, document?.aliases.contains(Position(mark)) == true { return nil }
+    if isAlias(node) { return nil }
     guard case .mapping(let mapping) = node else {
       switch node {
       case .scalar(let scalar) where scalar.string.isEmpty && scalar.style == .plain:
@@ -143,7 +166,7 @@ final class Reading {
     for (key, value) in mapping {
       let keyPlace = place(key)
       guard let written = text(key, expected: "a name as key") else { continue }
-      let name = document?.renamedKeys[keyPlace.position] ?? written
+      let name = renamedKeys.isEmpty ? written : renamedKeys[keyPlace.position] ?? written
       if let earlier = first[name] {
         error(keyPlace, "\"\(name)\" stands twice; first at \(earlier.policyPlace.description)")
         continue

@@ -12,8 +12,11 @@ struct Position: Hashable, Comparable {
 struct SourceText {
   private(set) var scalars: [Unicode.Scalar]
   private let lineStarts: [Int]
+  /// What `scalars` came from, while nothing in them is replaced.
+  private var original: String?
 
   init(_ text: String) {
+    original = text
     scalars = Array(text.unicodeScalars)
     var starts = [0]
     for (index, scalar) in scalars.enumerated() {
@@ -28,6 +31,7 @@ struct SourceText {
   }
 
   var text: String {
+    if let original { return original }
     var view = String.UnicodeScalarView()
     view.append(contentsOf: scalars)
     return String(view)
@@ -61,6 +65,7 @@ struct SourceText {
   }
 
   mutating func replace(at index: Int, with scalar: Unicode.Scalar) {
+    original = nil
     scalars[index] = scalar
   }
 }

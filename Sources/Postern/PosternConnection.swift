@@ -27,11 +27,11 @@ public final class PosternConnection: Sendable {
   /// Connects and greets.
   ///
   /// - Parameters:
-  ///   - path: the broker's socket; nil: `SocketPath.standard`.
+  ///   - path: the broker's socket; nil: `StandardPath.socket`.
   ///   - client: what the broker's journal calls this program's library.
   /// - Throws: `unreachable` where nobody listens there.
   public init(path: String? = nil, client: String = "libpostern") throws(PosternError) {
-    self.path = path ?? SocketPath.standard
+    self.path = path ?? StandardPath.socket
     self.client = client
     do { line = try ForkSafeLock(Line()) } catch { throw .unreachable(error) }
     _ = try withSession { (_: inout Session) throws(PosternError) in }

@@ -90,7 +90,8 @@ enum ArgumentReading {
   static func timeout(_ text: String) throws -> UInt32 {
     let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     let fraction = parts.count == 2 ? String(parts[1].prefix(3)) : "0"
-    guard text.utf8.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2E }), let whole = parts.first.flatMap({ UInt64($0) }),
+    guard text.utf8.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2E }),
+      let whole = parts.first.flatMap({ UInt64($0) }),
       let thousandths = UInt64(fraction + String(repeating: "0", count: 3 - fraction.count)),
       let milliseconds = UInt32(exactly: min(whole, UInt64(UInt32.max)) * 1000 + thousandths)
     else { throw ValidationError("expected seconds such as 1 or 0.5, at most \(UInt32.max / 1000)") }

@@ -30,7 +30,8 @@ struct AssociationListCommand: BrokerCommand {
 
   private func emptiness(isAdmin: Bool) -> String {
     if !selectors.isEmpty {
-      return "no associations match \(selectors.text.escapedForTerminal)" + (isAdmin ? "" : " among your own processes'")
+      return "no associations match \(selectors.text.escapedForTerminal)"
+        + (isAdmin ? "" : " among your own processes'")
     }
     return isAdmin
       ? "no associations: no process has an object open"

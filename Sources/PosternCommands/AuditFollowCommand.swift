@@ -3,7 +3,8 @@ import Audit
 
 struct AuditFollowCommand: BrokerCommand {
   static let configuration = CommandConfiguration(
-    commandName: "follow", abstract: "Print records as they are written, until interrupted; --newest N begins with the last N.")
+    commandName: "follow",
+    abstract: "Print records as they are written, until interrupted; --newest N begins with the last N.")
 
   @OptionGroup var filter: AuditFilterOptions
   @OptionGroup var global: GlobalOptions

@@ -3,7 +3,8 @@ import Audit
 
 struct AuditListCommand: BrokerCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "List the journal's records, oldest first: all for admins, else those of your own uid.")
+    commandName: "list",
+    abstract: "List the journal's records, oldest first: all for admins, else those of your own uid.")
 
   @OptionGroup var filter: AuditFilterOptions
   @OptionGroup var global: GlobalOptions

@@ -53,7 +53,7 @@ struct CanICommand: BrokerCommand {
   static func userID(_ text: String) throws(CommandFailure) -> UInt32 {
     if let number = UInt32(text), number != .max { return number }
     do {
-      if let id = try Accounts.userID(named: text) { return id }
+      if let user = try Accounts().user(named: text) { return user.uid }
     } catch { throw CommandFailure(.failed, "the user database: \(error)".escapedForTerminal, errno: error.errno) }
     throw CommandFailure(.usage, "--user \(text.escapedForTerminal): there is no such user")
   }

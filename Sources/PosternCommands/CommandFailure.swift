@@ -82,7 +82,8 @@ struct CommandFailure: Error, Sendable, Hashable {
 
   /// Our own output could not be written. Nobody reading any more is nothing to complain about.
   static func output(_ error: SystemError) -> CommandFailure {
-    error.errno == ErrorCode.brokenPipe ? .silent(.failed) : CommandFailure(.failed, "\(error)".escapedForTerminal, errno: error.errno)
+    error.errno == ErrorCode.brokenPipe
+      ? .silent(.failed) : CommandFailure(.failed, "\(error)".escapedForTerminal, errno: error.errno)
   }
 }
 

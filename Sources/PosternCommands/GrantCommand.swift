@@ -8,7 +8,8 @@ struct GrantCommand: BrokerCommand {
     commandName: "grant", abstract: "Add operations to an application until the next reload.",
     discussion: "Holds for new associations only, and lifts a standing revoke of what it names.")
 
-  @Option(help: ArgumentHelp("The application's name in the policy.", valueName: "name"), transform: ArgumentReading.name)
+  @Option(
+    help: ArgumentHelp("The application's name in the policy.", valueName: "name"), transform: ArgumentReading.name)
   var application: String
 
   @Option(help: ArgumentHelp("The object's name in the policy.", valueName: "name"), transform: ArgumentReading.name)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Broker
 import Linux
 import Policy
 import Wire
@@ -20,11 +21,12 @@ struct PolicyCheckCommand: BrokerCommand {
       bytes = try ProcFile.read(file, limit: PolicyReader.maximumFileSize + 1)
     } catch {
       throw CommandFailure(
-        .badInput, "\(file): \(SystemError.message(of: error.errno)) (\(SystemError.symbol(of: error.errno)))".escapedForTerminal,
+        .badInput,
+        "\(file): \(SystemError.message(of: error.errno)) (\(SystemError.symbol(of: error.errno)))".escapedForTerminal,
         errno: error.errno)
     }
     let found: [PolicyMistake]
-    switch PolicyReader.read(files: [PolicyFile(name: file, bytes: bytes)], directory: MachineAccounts()) {
+    switch PolicyReader.read(files: [PolicyFile(name: file, bytes: bytes)], directory: SystemAccounts()) {
     case .success(let policy): found = policy.warnings
     case .failure(let mistakes): found = mistakes.mistakes
     }
@@ -38,10 +40,4 @@ struct PolicyCheckCommand: BrokerCommand {
     }
     if mistakes.hasErrors { throw .silent(.badInput) }
   }
-}
-
-/// The machine's user database; a name that cannot be looked up counts as unknown, which the policy reader tells.
-struct MachineAccounts: AccountDirectory {
-  func userID(named name: String) -> UInt32? { try? Accounts.userID(named: name) }
-  func groupID(named name: String) -> UInt32? { try? Accounts.groupID(named: name) }
 }

@@ -23,7 +23,8 @@ extension Refusal {
   var hint: String {
     if let text = detail.hint { return text }
     return switch reason {
-    case .undecidable: "Try again; if it stays, the journal (`postern audit list --reason undecidable`) says what failed."
+    case .undecidable:
+      "Try again; if it stays, the journal (`postern audit list --reason undecidable`) says what failed."
     case .noSuchObject: "`postern object list` shows the objects that you may use; check the spelling and the grants."
     case .stale: "Open the object again."
     case .revoked: "Final until an admin gives it back with `postern grant` or `postern reload`."

@@ -138,7 +138,8 @@ struct Story {
       operands.address = destination
     }
     let instruction = Instruction(
-      opcode: try #require(Opcode(name: step.words[3])), object: ObjectID(rawValue: try #require(UInt32(step.words[2]))),
+      opcode: try #require(Opcode(name: step.words[3])),
+      object: ObjectID(rawValue: try #require(UInt32(step.words[2]))),
       operands: operands)
     let issuer: Issuer = step.value("issuer") == "kernel" ? .kernel : .process(try process(step.words[1]))
     let decision = entity.check(

@@ -20,6 +20,15 @@ import Testing
     #expect(KernelRequests.all.count == 36)
   }
 
+  @Test(arguments: BusControl.Bus.allCases)
+  func `names what it has`(bus: BusControl.Bus) {
+    for name in BusControl.names(on: bus) {
+      let sized = String(name.prefix { $0 != "(" }) + (name.hasSuffix("(N)") ? "(8)" : "")
+      #expect(BusControl(name: sized, on: bus)?.name == sized)
+    }
+    #expect(BusControl.Bus.allCases.reduce(0) { $0 + BusControl.names(on: $1).count } == KernelRequests.all.count)
+  }
+
   @Test func `knows every length of a request that says its length`() {
     #expect(BusControl(name: "HIDIOCGFEATURE(1)", on: .hid)?.request == 0xc001_4807)
     #expect(BusControl(name: "HIDIOCGFEATURE(16383)", on: .hid)?.request == 0xffff_4807)

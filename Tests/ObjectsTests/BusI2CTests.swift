@@ -75,7 +75,7 @@ import Testing
   @Test func `random EEPROM transfers agree with a plain model`() throws {
     let eeprom = try simulated(.eeprom, buses)
     let seed = UInt64.random(in: .min ... .max)
-    var random = SplitMix(seed: seed)
+    var random = SeededGenerator(seed: seed)
     var model = [UInt8](repeating: 0xff, count: 256)
     for step in 0..<2000 {
       let address = UInt8.random(in: .min ... .max, using: &random)
@@ -209,14 +209,17 @@ import Testing
     #expect(slave.transfer([0]).outcome == .failed(EOPNOTSUPP))
   }
 
+  @Test func `nothing reaches a chip after a recall`() throws {
+    let registers = try simulated(.registerFile, buses)
+    registers.recall()
+    #expect(registers.transfer([0, 1]) == (.failed(ESHUTDOWN), []))
+    #expect(try simulated(.registerFile, buses).transfer([0], read: 1).bytes == [0])
+  }
+
   @Test func `a chip that is not there does not acknowledge`() throws {
     let adapter = try BusDevice(.i2c, of: buses)
-    var bytes: [UInt8] = []
-    #expect {
-      try collectingBytes(capacity: 1, into: &bytes) { output in
-        try [0].withRawSpan { try adapter.i2cTransfer(address: 0x51, write: $0, read: 1, into: &output) }
-      }
-    } throws: { ($0 as? SystemError)?.errno == ENXIO }
+    let slave = try BusObject.i2c(adapter, address: 0x51)
+    #expect(slave.transfer([0], read: 1) == (.failed(ENXIO), []))
   }
 
   @Test func `slaves on one bus have different footprints and one slave has one`() throws {
@@ -224,20 +227,5 @@ import Testing
     #expect(eeprom.footprint == (try simulated(.eeprom, buses)).footprint)
     #expect(eeprom.footprint != (try simulated(.registerFile, buses)).footprint)
     #expect(eeprom.footprint?.range == ByteRange(offset: 0x50, length: 1))
-  }
-}
-
-/// A reproducible source of random numbers.
-struct SplitMix: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -1,4 +1,5 @@
 import Authority
+import Foundation
 import Glibc
 import Instructions
 import Linux
@@ -15,7 +16,7 @@ import Testing
 
   /// `0x8086\n` as a number.
   private func attribute(_ name: String) throws -> Int {
-    let bytes = try #require(contents(of: "\(PCIRegion.systemRoot)/\(Self.address)/\(name)"))
+    let bytes = try #require(FileManager.default.contents(atPath: "\(PCIRegion.systemRoot)/\(Self.address)/\(name)"))
     let digits = String(decoding: bytes, as: UTF8.self).dropFirst(2).prefix { $0.isHexDigit }
     return try #require(Int(digits, radix: 16))
   }
@@ -86,7 +87,7 @@ import Testing
 }
 
 enum PCIHost {
-  static let isPresent = contents(of: "\(PCIRegion.systemRoot)/0000:00:00.0/vendor") != nil
+  static let isPresent = Tier.exists("\(PCIRegion.systemRoot)/0000:00:00.0/vendor")
 }
 
 /// A file stands in for a BAR: mapped and accessed in the same way, without a device behind it.
@@ -96,12 +97,13 @@ enum PCIHost {
 
   init() throws {
     folder = try ScratchFolder()
-    try folder.makeFolder("0000:00:04.0")
-    try folder.write((0..<64).map { UInt8($0) }, to: "0000:00:04.0/resource2")
+    try FileManager.default.createDirectory(
+      atPath: folder.path("0000:00:04.0"), withIntermediateDirectories: false)
+    try folder.write("0000:00:04.0/resource2", (0..<64).map { UInt8($0) })
     card = try BusObject.openPCI(address: "0000:00:04.0", region: .bar(2), root: folder.path)
   }
 
-  private var file: [UInt8]? { contents(of: "\(folder.path)/0000:00:04.0/resource2") }
+  private var file: [UInt8]? { try? folder.read("0000:00:04.0/resource2") }
 
   @Test func `it is mapped`() throws {
     #expect(try PCIRegion(address: "0000:00:04.0", bar: 2, root: folder.path).isMapped)
@@ -119,7 +121,7 @@ enum PCIHost {
 
   @Test func `writes of any offset and length change those bytes only`() throws {
     let seed = UInt64.random(in: .min ... .max)
-    var random = SplitMix(seed: seed)
+    var random = SeededGenerator(seed: seed)
     var model = (0..<64).map { UInt8($0) }
     for step in 0..<200 {
       let offset = Int.random(in: 0..<64, using: &random)

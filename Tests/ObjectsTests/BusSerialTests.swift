@@ -21,14 +21,14 @@ private func gathers(from writer: BusDevice, to reader: BusDevice) throws {
       _ = try? [byte].withRawSpan { try writer.write($0) }
     }
   }
-  var bytes: [UInt8] = []
-  let start = SimulatedBuses.monotonicNanoseconds()
-  let count = try collectingBytes(capacity: 3, into: &bytes) { output in
+  var buffer = MessageBuffer(capacity: 3)
+  let start = Clock.monotonic()
+  let count = try buffer.append { output in
     try reader.readArriving(upTo: 3, within: 60_000_000_000, into: &output)
   }
   #expect(count == 3)
-  #expect(bytes == [1, 2, 3])
-  #expect(SimulatedBuses.monotonicNanoseconds() - start < 30_000_000_000)
+  #expect(array(of: buffer) == [1, 2, 3])
+  #expect(Clock.monotonic() - start < 30_000_000_000)
 }
 
 @Suite struct `A pair of simulated UARTs` {
@@ -55,15 +55,30 @@ private func gathers(from writer: BusDevice, to reader: BusDevice) throws {
     let a = try simulated(.uartA, buses)
     let b = try simulated(.uartB, buses)
     #expect(a.run(.write, [1, 2]).outcome == .done(2))
-    let start = SimulatedBuses.monotonicNanoseconds()
+    let start = Clock.monotonic()
     #expect(b.run(.read, length: 10) == (.done(2), [1, 2]))
-    #expect(SimulatedBuses.monotonicNanoseconds() - start >= 1_000_000_000)
+    #expect(Clock.monotonic() - start >= 1_000_000_000)
   }
 
   @Test func `a read gathers what arrives piece by piece and ends with its last byte`() throws {
     let a = try BusDevice(.uartA, of: buses)
     let b = try BusDevice(.uartB, of: buses)
     try gathers(from: a, to: b)
+  }
+
+  @Test func `a recall ends a read that waits, and nothing starts after it`() throws {
+    let b = try BusObject.serial(BusDevice(.uartB, of: buses), waiting: 60_000_000_000)
+    Thread.detachNewThread {
+      Thread.sleep(forTimeInterval: 0.1)
+      b.recall()
+    }
+    let start = Clock.monotonic()
+    // Recalled before it started where the machine is that busy.
+    #expect([.done(0), .failed(ESHUTDOWN)].contains(b.run(.read, length: 1).outcome))
+    #expect(Clock.monotonic() - start < 30_000_000_000)
+    for opcode in [Opcode.read, .write, .wait, .control] {
+      #expect(b.run(opcode, [1]) == (.failed(ESHUTDOWN), []))
+    }
   }
 
   @Test func `a full FIFO loses what comes after, and counts it`() throws {
@@ -247,20 +262,20 @@ private func gathers(from writer: BusDevice, to reader: BusDevice) throws {
     let serial = try open()
     let all = Array(UInt8.min ... .max)
     #expect(serial.run(.write, all).outcome == .done(256))
-    var arrived: [UInt8] = []
-    _ = try collectingBytes(capacity: 256, into: &arrived) { output in
+    var arrived = MessageBuffer(capacity: 256)
+    _ = try arrived.append { output in
       try pty.master.readArriving(upTo: 256, within: 1_000_000_000, into: &output)
     }
-    #expect(arrived == all)
+    #expect(array(of: arrived) == all)
     #expect(try all.withRawSpan { try pty.master.write($0) } == 256)
     #expect(serial.run(.read, length: 256) == (.done(256), all))
   }
 
   @Test func `a read waits a second for what arrives, perhaps nothing`() throws {
     let serial = try open()
-    let start = SimulatedBuses.monotonicNanoseconds()
+    let start = Clock.monotonic()
     #expect(serial.run(.read, length: 5) == (.done(0), []))
-    #expect(SimulatedBuses.monotonicNanoseconds() - start >= 1_000_000_000)
+    #expect(Clock.monotonic() - start >= 1_000_000_000)
   }
 
   @Test func `a read gathers what arrives piece by piece and ends with its last byte`() throws {
@@ -316,11 +331,11 @@ private func gathers(from writer: BusDevice, to reader: BusDevice) throws {
       BusSpecification(device: .serial(path: path, baud: 9600, parity: .none, stopBits: 1)),
       simulation: SimulatedBuses())
     pty = nil
-    let start = SimulatedBuses.monotonicNanoseconds()
+    let start = Clock.monotonic()
     #expect(serial.run(.wait).outcome == .done(0))
     let read = serial.run(.read, length: 5)
     #expect([.done(0), .failed(EIO)].contains(read.outcome))
     #expect(serial.run(.write, [1]).outcome == .failed(EIO))
-    #expect(SimulatedBuses.monotonicNanoseconds() - start < 900_000_000)
+    #expect(Clock.monotonic() - start < 900_000_000)
   }
 }

@@ -14,11 +14,6 @@
 /* ioctl(2): -1 and errno on failure. */
 int clinux_bus_ioctl(int fd, uint32_t request, void *argument);
 
-/* eventfd(2), non-blocking and close-on-exec, at 0; its counter made 1 and 0 again. */
-int clinux_event_new(void);
-void clinux_event_set(int fd);
-void clinux_event_clear(int fd);
-
 /* open(2) O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC: a tty waits for a carrier and may become controlling otherwise. */
 int clinux_bus_open(const char *path);
 

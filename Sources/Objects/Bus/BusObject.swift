@@ -55,6 +55,13 @@ public enum BusObject {
     return try I2CObject(device, address: address)
   }
 
+  /// A serial object whose reads wait that many nanoseconds instead of a second.
+  package static func serial(_ device: BusDevice, waiting patience: UInt64) throws(SystemError) -> any OpenObject {
+    try SerialObject(
+      device, baud: 9600, parity: .none, stopBits: 1,
+      operations: BusSpecification(device: .simulated(.uartA)).operations, patience: patience)
+  }
+
   /// A hid object on a device that was found to be one.
   package static func hid(_ device: BusDevice) -> any OpenObject {
     HIDObject(device, operations: BusSpecification(device: .hid(path: device.path)).operations)

@@ -28,6 +28,7 @@ final class GPIOObject: BusOperations {
     self.operations = operations
   }
 
+  let recalled = RecallMark()
   let operations: OperationSet
   var mayBlock: Bool { request.mayBlock }
   var readiness: Int32? { request.readiness }
@@ -37,16 +38,15 @@ final class GPIOObject: BusOperations {
     return Footprint(request, range: ByteRange(offset: UInt64(first), length: UInt64(last - first) + 1))
   }
 
-  func perform(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect {
-    guard operations.contains(grant.instruction.opcode) else { return .failed(errno: SystemError.invalid.errno) }
+  func start(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect {
     // An event is in memory or is not; only values may be behind a slow bus.
     if grant.instruction.opcode == .wait { return nextEvent(into: &output) }
     return mayBlock ? .blocks(grant) : performBlocking(grant, payload: payload, into: &output)
   }
 
-  func execute(_ instruction: Instruction, payload: RawSpan, into output: inout OutputRawSpan) throws(SystemError)
-    -> UInt64
-  {
+  func execute(
+    _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan
+  ) throws(SystemError) -> UInt64 {
     switch instruction.opcode {
     case .read:
       let wanted = try instruction.operands.wanted(room: output.freeCapacity, atMost: lines.count)

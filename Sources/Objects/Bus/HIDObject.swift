@@ -19,14 +19,14 @@ final class HIDObject: BusOperations {
     self.operations = operations
   }
 
+  let recalled = RecallMark()
   let operations: OperationSet
   var mayBlock: Bool { device.mayBlock }
   var readiness: Int32? { device.readiness }
   var footprint: Footprint? { Footprint(device) }
 
-  func perform(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect {
+  func start(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect {
     let instruction = grant.instruction
-    guard operations.contains(instruction.opcode) else { return .failed(errno: SystemError.invalid.errno) }
     do throws(SystemError) {
       switch instruction.opcode {
       case .read:
@@ -44,9 +44,9 @@ final class HIDObject: BusOperations {
     }
   }
 
-  func execute(_ instruction: Instruction, payload: RawSpan, into output: inout OutputRawSpan) throws(SystemError)
-    -> UInt64
-  {
+  func execute(
+    _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan
+  ) throws(SystemError) -> UInt64 {
     switch instruction.opcode {
     case .write:
       guard 1...Self.reportLimit ~= payload.byteCount else { throw .invalid }

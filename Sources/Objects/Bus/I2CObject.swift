@@ -17,15 +17,16 @@ final class I2CObject: BusOperations {
     self.address = address
   }
 
+  let recalled = RecallMark()
   let operations = OperationSet(.transfer)
   var mayBlock: Bool { device.mayBlock }
   var readiness: Int32? { nil }
   /// Slaves on one bus are different parts of it, as the addresses are.
   var footprint: Footprint? { Footprint(device, range: ByteRange(offset: UInt64(address), length: 1)) }
 
-  func execute(_ instruction: Instruction, payload: RawSpan, into output: inout OutputRawSpan) throws(SystemError)
-    -> UInt64
-  {
+  func execute(
+    _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan
+  ) throws(SystemError) -> UInt64 {
     let count = try instruction.operands.wanted(room: output.freeCapacity)
     try device.i2cTransfer(address: address, write: payload, read: count, into: &output)
     return UInt64(count)

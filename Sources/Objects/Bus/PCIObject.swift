@@ -13,6 +13,7 @@ final class PCIObject: BusOperations {
     self.region = region
   }
 
+  let recalled = RecallMark()
   let operations = OperationSet([.read, .write])
   /// A read of a device that does not answer takes until the bus gives up.
   var mayBlock: Bool { true }
@@ -22,32 +23,21 @@ final class PCIObject: BusOperations {
       device: FileIdentity(device: region.identity.device, inode: region.identity.inode), range: nil)
   }
 
-  func performBlocking(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect {
-    let whole = ByteRange(offset: 0, length: UInt64(region.size))
-    let range = grant.range ?? whole
-    let instruction = grant.instruction
-    guard operations.contains(instruction.opcode), range.offset <= whole.length else {
-      return .failed(errno: SystemError.invalid.errno)
-    }
-    let length = min(range.length, whole.length - range.offset)
+  func execute(
+    _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan
+  ) throws(SystemError) -> UInt64 {
+    let size = UInt64(region.size)
+    let range = range ?? ByteRange(offset: 0, length: size)
+    guard range.offset <= size else { throw .invalid }
+    let length = min(range.length, size - range.offset)
     let offset = instruction.operands.offset
-    do throws(SystemError) {
-      if instruction.opcode == .read {
-        guard offset < length else { return .done(0) }
-        let wanted = min(instruction.operands.length, length - offset, UInt64(output.freeCapacity))
-        return .done(UInt64(try region.read(at: Int(range.offset + offset), count: Int(wanted), into: &output)))
-      }
-      guard offset <= length, UInt64(payload.byteCount) <= length - offset else { throw .invalid }
-      try region.write(payload.copiedBytes, at: Int(range.offset + offset))
-      return .done(UInt64(payload.byteCount))
-    } catch {
-      return .failed(errno: error.errno)
+    if instruction.opcode == .read {
+      guard offset < length else { return 0 }
+      let wanted = min(instruction.operands.length, length - offset, UInt64(output.freeCapacity))
+      return UInt64(try region.read(at: Int(range.offset + offset), count: Int(wanted), into: &output))
     }
-  }
-
-  func execute(_ instruction: Instruction, payload: RawSpan, into output: inout OutputRawSpan) throws(SystemError)
-    -> UInt64
-  {
-    throw .invalid
+    guard offset <= length, UInt64(payload.byteCount) <= length - offset else { throw .invalid }
+    try region.write(payload.copiedBytes, at: Int(range.offset + offset))
+    return UInt64(payload.byteCount)
   }
 }

@@ -14,14 +14,15 @@ final class SPIObject: BusOperations {
     self.device = device
   }
 
+  let recalled = RecallMark()
   let operations = OperationSet(.transfer)
   var mayBlock: Bool { device.mayBlock }
   var readiness: Int32? { nil }
   var footprint: Footprint? { Footprint(device) }
 
-  func execute(_ instruction: Instruction, payload: RawSpan, into output: inout OutputRawSpan) throws(SystemError)
-    -> UInt64
-  {
+  func execute(
+    _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan
+  ) throws(SystemError) -> UInt64 {
     let count = try instruction.operands.wanted(room: output.freeCapacity)
     try device.spiTransfer(write: payload, read: count, into: &output)
     return UInt64(count)

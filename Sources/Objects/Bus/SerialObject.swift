@@ -9,15 +9,18 @@ import Linux
 /// - wait: done (0) when there is something to read, or the line hung up.
 /// - control: the requests of `BusControl` on `serial`.
 final class SerialObject: BusOperations {
-  static let arrivalNanoseconds: UInt64 = 1_000_000_000
+  /// How long a read waits for its bytes.
+  static let patience: UInt64 = 1_000_000_000
 
+  private let patience: UInt64
   private let device: BusDevice
   private let previous: TerminalSettings
 
   /// - Throws: ENOTTY where it is no tty; EINVAL for settings it did not take. The tty has its old settings then.
-  init(_ device: BusDevice, baud: UInt32, parity: BusSpecification.Parity, stopBits: UInt8, operations: OperationSet)
-    throws(SystemError)
-  {
+  init(
+    _ device: BusDevice, baud: UInt32, parity: BusSpecification.Parity, stopBits: UInt8, operations: OperationSet,
+    patience: UInt64 = SerialObject.patience
+  ) throws(SystemError) {
     guard baud > 0, 1...2 ~= stopBits else { throw .invalid }
     let parity: TerminalSettings.Parity =
       switch parity {
@@ -41,6 +44,7 @@ final class SerialObject: BusOperations {
     self.device = device
     self.previous = previous
     self.operations = operations
+    self.patience = patience
   }
 
   deinit {
@@ -48,14 +52,14 @@ final class SerialObject: BusOperations {
     try? device.setTerminalSettings(previous)
   }
 
+  let recalled = RecallMark()
   let operations: OperationSet
   var mayBlock: Bool { device.mayBlock }
   var readiness: Int32? { device.readiness }
   var footprint: Footprint? { Footprint(device) }
 
-  func perform(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect {
+  func start(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect {
     let instruction = grant.instruction
-    guard operations.contains(instruction.opcode) else { return .failed(errno: SystemError.invalid.errno) }
     do throws(SystemError) {
       switch instruction.opcode {
       case .read:
@@ -76,13 +80,15 @@ final class SerialObject: BusOperations {
     return performBlocking(grant, payload: payload, into: &output)
   }
 
-  func execute(_ instruction: Instruction, payload: RawSpan, into output: inout OutputRawSpan) throws(SystemError)
-    -> UInt64
-  {
+  func execute(
+    _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan
+  ) throws(SystemError) -> UInt64 {
     switch instruction.opcode {
     case .read:
       let wanted = try instruction.operands.wanted(room: output.freeCapacity)
-      return UInt64(try device.readArriving(upTo: wanted, within: Self.arrivalNanoseconds, into: &output))
+      return UInt64(
+        try device.readArriving(
+          upTo: wanted, within: patience, until: { recalled.isSet }, into: &output))
     case .control:
       return try device.control(instruction, on: .serial, payload: payload, into: &output)
     default:

@@ -10,14 +10,15 @@ final class USBObject: BusOperations {
     self.device = device
   }
 
+  let recalled = RecallMark()
   let operations = OperationSet(.control)
   var mayBlock: Bool { device.mayBlock }
   var readiness: Int32? { nil }
   var footprint: Footprint? { Footprint(device) }
 
-  func execute(_ instruction: Instruction, payload: RawSpan, into output: inout OutputRawSpan) throws(SystemError)
-    -> UInt64
-  {
+  func execute(
+    _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan
+  ) throws(SystemError) -> UInt64 {
     try device.control(instruction, on: .usb, payload: payload, into: &output)
   }
 }

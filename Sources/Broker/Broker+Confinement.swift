@@ -1,0 +1,52 @@
+import Authority
+import Instructions
+import Linux
+
+extension Broker {
+  /// Gives up, before the first request, everything that this policy does not need; see SECURITY for the table.
+  ///
+  /// A reload that needs more than was kept fails when the object is opened, and says so: a broker is started again
+  /// for that.
+  func confine() throws(SystemError) {
+    _ = try Confinement.raiseDescriptorLimit()
+    try Confinement.noNewPrivileges()
+    try Confinement.notDumpable()
+    try Confinement.limitCapabilities(to: Self.capabilities(for: policy))
+    try SystemCallFilter.broker.install()
+  }
+
+  /// The capabilities that the objects and applications of a policy need (capabilities(7)).
+  static func capabilities(for policy: PolicyModel) -> Set<Capability> {
+    // Looking at other users' processes: /proc/PID/exe and environ are PTRACE_MODE_READ (proc(5)), and fork events,
+    // which the socket that is open already goes on receiving without a capability.
+    var needed: Set<Capability> = [.sysPtrace, .dacReadSearch]
+    for object in policy.objects {
+      switch object.specification {
+      case .socket(let socket): needed.formUnion(capabilities(for: socket))
+      case .disk: needed.insert(.dacOverride)
+      case .bus(let bus):
+        needed.insert(.dacOverride)
+        switch bus.device {
+        // The configuration space beyond its first 64 bytes, and ioctls of raw devices.
+        case .pci: needed.insert(.sysAdmin)
+        case .usb, .hid: needed.insert(.sysRawio)
+        default: break
+        }
+      }
+    }
+    return needed
+  }
+
+  private static func capabilities(for socket: SocketSpecification) -> Set<Capability> {
+    var needed: Set<Capability> = []
+    switch socket.endpoint {
+    case .tcp(let address), .udp(let address):
+      if address.port != 0, address.port < 1024 { needed.insert(.netBindService) }
+    case .unix: needed.insert(.dacOverride)
+    case .raw, .packet: needed.insert(.netRaw)
+    }
+    // setns(2) into a network namespace.
+    if case .path = socket.network { needed.insert(.sysAdmin) }
+    return needed
+  }
+}
