@@ -12,15 +12,6 @@ extension MutableSpan<UInt8> {
       }
     }
   }
-
-  /// Calls `body` with the same memory as raw bytes.
-  public mutating func withRawBytes<Result, Failure: Error>(
-    _ body: (inout MutableRawSpan) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    // SAFETY: bytes have no padding and no invalid value.
-    var bytes = unsafe mutableBytes
-    return try body(&bytes)
-  }
 }
 
 extension [UInt8] {

@@ -266,17 +266,14 @@ extension Channel {
     var span = head.mutableSpan
     var count = 0
     if arms {
-      let frame = InstructionFrame(
-        action: .arm, cookie: cookie, operands: Operands(request: Readiness.input.rawValue))
+      let frame = InstructionFrame(action: .arm, cookie: cookie, operands: Operands(request: Readiness.input.rawValue))
       if (try? frame.encode(into: &span, index: count)) != nil { count += 1 }
     }
     if nudges {
-      let frame = InstructionFrame(
-        action: .cancel, cookie: cookie &+ 1, operands: Operands(offset: cookie &+ 1))
+      let frame = InstructionFrame(action: .cancel, cookie: cookie &+ 1, operands: Operands(offset: cookie &+ 1))
       if (try? frame.encode(into: &span, index: count)) != nil { count += 1 }
     }
-    let size = try? InstructionBatch.encodeHeader(count: count, payload: 0, into: &span)
-    guard let size else { return }
+    guard let size = try? InstructionBatch.encodeHeader(count: count, payload: 0, into: &span) else { return }
     let nothing: [UInt8] = []
     // Blocking, because a lost arm would be a lost wake-up. An error shows at the next call.
     _ = try? socket.send(head.span.extracting(first: size), nothing.span, blocking: true)
