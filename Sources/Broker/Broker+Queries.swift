@@ -188,7 +188,8 @@ extension Broker {
         var rows: [AuditRow] = []
         var last: UInt64 = 0
         for item in try JournalReader.newest(limit, directory: configuration.stateDirectory, matching: filter) {
-          guard case .record(let record) = item else { continue }
+          guard case .record(let found) = item else { continue }
+          let record = shown(found, to: caller)
           rows.append(AuditRow(bytes: record.encoded))
           last = record.nextSequence - 1
         }
@@ -206,13 +207,26 @@ extension Broker {
       var reader = try JournalReader(directory: configuration.stateDirectory, from: query.after + 1)
       var count = 0
       while count < limit, let item = try reader.next(matching: filter) {
-        guard case .record(let record) = item else { continue }
+        guard case .record(let found) = item else { continue }
+        let record = shown(found, to: caller)
         guard (try? page.append(AuditRow(bytes: record.encoded))) == true else { break }
         page.next = record.nextSequence - 1
         count += 1
       }
       return page
     } catch { return nil }
+  }
+
+  /// What a caller may see of a record: whoever was told that there is no such object is not told by the journal that
+  /// there is, and which grant was nearest.
+  private func shown(_ record: AuditRecord, to caller: Caller) -> AuditRecord {
+    guard !caller.mayReadAudit, record.reason == .noSuchObject else { return record }
+    var shown = record
+    shown.application = nil
+    shown.grant = nil
+    shown.message = nil
+    shown.generation = nil
+    return shown
   }
 
   /// New records are on disk: whoever follows gets theirs.
