@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <postern.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <unistd.h>
 
@@ -48,6 +49,7 @@ static int readable(int which, int epoll, int fd, int patience)
 int main(int argc, char **argv)
 {
 	struct epoll_event event = { .events = EPOLLIN };
+	struct rlimit limit, lower;
 	postern *connection;
 	int fd, epoll, clients[8];
 
@@ -93,6 +95,21 @@ int main(int argc, char **argv)
 	while (readable(1, epoll, fd, 0) == 1)
 		EXPECT(postern_accept(fd, NULL, NULL, 0), -EAGAIN);
 	CHECK(readable(1, epoll, fd, 100) == 0, "readable for nothing");
+
+	/* No number left for what is accepted: told as accept(2) does, and the descriptor goes on. */
+	clients[0] = dial();
+	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0, "getrlimit");
+	lower = limit;
+	lower.rlim_cur = (rlim_t)dup(0);
+	close((int)lower.rlim_cur);
+	CHECK(readable(1, epoll, fd, 5000) == 1, "not told");
+	CHECK(setrlimit(RLIMIT_NOFILE, &lower) == 0, "setrlimit");
+	EXPECT(postern_accept(fd, NULL, NULL, 0), -EMFILE);
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
+	clients[1] = dial();
+	CHECK(readable(1, epoll, fd, 5000) == 1, "not told");
+	CHECK(postern_accept(fd, NULL, NULL, 0) > 0, "accept");
+
 	EXPECT(postern_close(fd), 0);
 	puts("accepted");
 	return 0;
