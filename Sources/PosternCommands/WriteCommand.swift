@@ -106,7 +106,7 @@ struct WriteCommand: BrokerCommand {
     mutating func fill(_ wanted: Int) throws(CommandFailure) {
       while !hasEnded, count < wanted {
         do {
-          hasEnded = try surroundings.read(into: &bytes, limit: min(wanted - count, 1 << 20)) == 0
+          hasEnded = try surroundings.read(into: &bytes, limit: min(wanted - count, 1 << 18)) == 0
         } catch { throw CommandFailure(.failed, "the input: \(error)".escapedForTerminal, errno: error.errno) }
       }
     }
