@@ -17,6 +17,7 @@ extension MutableSpan<UInt8> {
 extension [UInt8] {
   /// A copy.
   public init(_ span: Span<UInt8>) {
+    // SAFETY: the pointer is used within the closure only.
     self = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
   }
 }

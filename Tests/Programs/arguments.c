@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 	EXPECT(postern_connect(NULL, &connection), 0);
 	EXPECT(postern_open(connection, NULL, 0), -EFAULT);
 	EXPECT(postern_open(connection, argv[1], 1u << 31), -EINVAL);
-	EXPECT(postern_open(connection, "", 0), -EINVAL);
+	EXPECT(postern_open(connection, "", 0), -ENOENT);
 	EXPECT(postern_open(connection, "no-such-object-at-all", 0), -ENOENT);
 	EXPECT(postern_last_reason(message, sizeof(message)), POSTERN_NO_SUCH_OBJECT);
 	CHECK(memchr(message, 0, sizeof(message)) != NULL, "not ended");
