@@ -10,7 +10,8 @@ extension SystemCallFilter {
       "brk", "mmap", "munmap", "mprotect", "mremap", "madvise", "futex", "clone", "clone3", "set_robust_list", "rseq",
       "set_tid_address", "exit", "exit_group", "sched_yield", "sched_getaffinity", "getrandom", "gettid", "getpid",
       "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "clock_gettime", "clock_getres",
-      "clock_nanosleep", "nanosleep", "gettimeofday", "uname", "sysinfo", "prlimit64", "getrlimit", "umask", "membarrier",
+      "clock_nanosleep", "nanosleep", "gettimeofday", "uname", "sysinfo", "prlimit64", "getrlimit", "umask",
+      "membarrier",
       // prctl: thread names.
       "prctl",
       // Signals: signalfd, and abort() on a failed precondition.
@@ -24,7 +25,8 @@ extension SystemCallFilter {
       // network: PATH
       "setns",
       // Identity: pidfds and proc(5).
-      "pidfd_open", "pidfd_send_signal", "openat", "open", "openat2", "readlink", "readlinkat", "stat", "lstat", "fstat",
+      "pidfd_open", "pidfd_send_signal", "openat", "open", "openat2", "readlink", "readlinkat", "stat", "lstat",
+      "fstat",
       "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2", "getdents64", "lseek", "getcwd",
       // Disks and devices.
       "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "readv", "writev", "fsync", "fdatasync",
