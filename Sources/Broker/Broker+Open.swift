@@ -203,9 +203,13 @@ extension Broker {
     guard let objectID = objectIDs[channel.objectName], let object = objects[objectID],
       objectID == channel.session.objectID
     else { return refuse(Refusal(.noSuchObject), "the object is gone") }
-    guard let holder = channel.lineageHolder,
-      let held = entity.record(for: objectID, process: holder)
-    else { return refuse(Refusal(.refused, detail: .notDescended), "no holder to descend from") }
+    guard let presented = channel.lineageHolder else {
+      return refuse(Refusal(.refused, detail: .notDescended), "no holder to descend from")
+    }
+    let lineage = self.lineage(of: pid, object: objectID, presented: presented)
+    guard let holder = lineage.ancestors.first, let held = entity.record(for: objectID, process: holder) else {
+      return refuse(Refusal(.refused, detail: .notDescended), "no holder to descend from")
+    }
     let application = applicationNames[held.application] ?? ""
     let asked = OpenRequest(
       subject: pending.subject, object: channel.objectName, operations: held.operations, descendsFromHolder: true,
@@ -219,7 +223,6 @@ extension Broker {
     }
     let isOwn = holder.tgid == pending.subject.process.tgid && holder.start == pending.subject.process.start
     let now = Clock.boottime()
-    let lineage = self.lineage(of: pid, object: objectID, presented: holder)
     let wanted = RevalidationRequest(
       process: pending.subject.process, object: objectID, application: held.application,
       generation: object.generation, ancestors: lineage.ancestors, lineage: isOwn ? .none : lineage.kind,
@@ -237,6 +240,8 @@ extension Broker {
     let entry = processEntry(for: pending, pin)
     channel.association = association.id
     channel.holder = association.process
+    channel.lineageHolder = association.process
+    if presented != association.process { forgetEvidence(of: presented) }
     channel.auditDetail = authorization.rule.audit
     hold(association, by: entry, authorization, channel: channel, uid: pending.subject.effectiveUID ?? .max)
     remember(
@@ -328,7 +333,9 @@ extension Broker {
     }
   }
 
+  /// Bytes that the application's offsets can reach; 0 for what has no length.
   func rangeLength(_ channel: ObjectChannel, _ owner: AssociationOwner?) -> UInt64 {
+    guard objects[channel.session.objectID]?.definition.kind == .disk else { return 0 }
     if let range = owner?.authorization.limits.range { return range.length }
     return channel.session.object.footprint?.range?.length ?? 0
   }
