@@ -83,6 +83,7 @@ let package = Package(
     tests("ObjectsTests", ["Objects", "Linux", "Authority", "Instructions"]),
     tests("AuditTests", ["Audit", "Linux", "Authority", "Instructions"]),
     tests("MediationTests", ["Mediation", "Linux", "Entity", "Authority", "Instructions", "Wire"]),
+    tests("ClientTests", ["Postern", "LibPostern", "CPostern", "Linux", "Wire", "Instructions"]),
     tests(
       "CommandsTests",
       ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),

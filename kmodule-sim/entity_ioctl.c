@@ -51,7 +51,7 @@ static postern_u64 touched(const struct table_pool *pool, postern_u64 size)
 
 static postern_u64 index_bytes(const struct table_index *index)
 {
-	return sizeof(postern_u64) << index->bits;
+	return (sizeof(struct table_line) / TABLE_PLACES) << index->bits;
 }
 
 static int statistics(const struct postern_entity *entity, struct postern_statistics *out)

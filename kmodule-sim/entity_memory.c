@@ -13,6 +13,10 @@
 #include "table.h"
 
 #define PAGE 4096ull
+#define HUGE (2ull << 20)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 #define FIRST_BITS 9u
 
 void table_refresh(struct postern_entity *entity)
@@ -26,9 +30,9 @@ void table_refresh(struct postern_entity *entity)
 	entity->applications = table_at(entity, header->applications.offset);
 	entity->memberships = table_at(entity, header->memberships.offset);
 	entity->limits = table_at(entity, header->limits.offset);
-	entity->association_entries =
+	entity->association_lines =
 		table_at(entity, header->association_index.offset[header->association_index.region]);
-	entity->association_shift = 32 - header->association_index.bits;
+	entity->association_bits = header->association_index.bits;
 }
 
 static postern_u64 reserve(postern_u64 *end, postern_u64 bytes)
@@ -37,6 +41,22 @@ static postern_u64 reserve(postern_u64 *end, postern_u64 bytes)
 
 	*end += (bytes + PAGE - 1) & ~(PAGE - 1);
 	return offset;
+}
+
+/*
+ * Gathers whole, already used 2 MiB pieces into huge pages (madvise(2), Linux
+ * 6.1): a table of a million would need more page translations than the
+ * processor holds. Only a matter of speed: where it is refused, small pages stay.
+ */
+void table_gather(const struct postern_entity *entity, postern_u64 offset, postern_u64 bytes)
+{
+	if (offset % HUGE == 0 && bytes >= HUGE)
+		madvise(table_at(entity, offset), bytes & ~(HUGE - 1), MADV_COLLAPSE);
+}
+
+static postern_u64 align_huge(postern_u64 *end)
+{
+	return *end = (*end + HUGE - 1) & ~(HUGE - 1);
 }
 
 static void lay_pool(postern_u64 *end, struct table_pool *pool, postern_u32 capacity, size_t size)
@@ -50,10 +70,10 @@ static void lay_index(postern_u64 *end, struct table_index *index, postern_u32 c
 {
 	index->bits = FIRST_BITS;
 	index->max_bits = FIRST_BITS;
-	while ((postern_u64)capacity * 4 > (3ull << index->max_bits))
+	while (capacity * 2ull > 1ull << index->max_bits)
 		index->max_bits++;
-	index->offset[0] = reserve(end, sizeof(postern_u64) << index->max_bits);
-	index->offset[1] = reserve(end, sizeof(postern_u64) << index->max_bits);
+	index->offset[0] = reserve(end, (sizeof(struct table_line) / TABLE_PLACES) << index->max_bits);
+	index->offset[1] = reserve(end, (sizeof(struct table_line) / TABLE_PLACES) << index->max_bits);
 }
 
 static postern_u32 or_default(postern_u32 value, postern_u32 fallback)
@@ -77,17 +97,40 @@ static int lay_out(struct table_header *header, const struct postern_entity_conf
 	header->abi_version = POSTERN_ABI_VERSION;
 	header->object_capacity = or_default(configuration->objects, 1u << 20);
 	header->objects = reserve(&end, (postern_u64)header->object_capacity * sizeof(struct postern_object));
+	align_huge(&end);
 	lay_pool(&end, &header->associations, associations, sizeof(struct postern_association));
 	header->links = reserve(&end, (associations + 1ull) * sizeof(struct table_link));
 	lay_pool(&end, &header->processes, processes, sizeof(struct table_process));
 	lay_pool(&end, &header->applications, applications, sizeof(struct table_application));
 	lay_pool(&end, &header->memberships, memberships, sizeof(struct table_membership));
 	lay_pool(&end, &header->limits, or_default(configuration->limits, 65536), sizeof(struct table_limits));
+	align_huge(&end);
 	lay_index(&end, &header->association_index, associations);
 	lay_index(&end, &header->process_index, processes);
 	lay_index(&end, &header->application_index, applications);
 	header->size = end;
 	return 0;
+}
+
+/* At an address that has the alignment of a huge page, as the regions have in the file. */
+static void *map_aligned(int descriptor, size_t size)
+{
+	char *room = mmap(NULL, size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *base;
+	void *mapped;
+
+	if (room == MAP_FAILED)
+		return MAP_FAILED;
+	base = (char *)(((uintptr_t)room + HUGE - 1) & ~(uintptr_t)(HUGE - 1));
+	mapped = mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, descriptor, 0);
+	if (mapped == MAP_FAILED) {
+		munmap(room, size + HUGE);
+		return MAP_FAILED;
+	}
+	if (base > room)
+		munmap(room, (size_t)(base - room));
+	munmap(base + size, (size_t)(room + HUGE - base));
+	return mapped;
 }
 
 static int map(int descriptor, size_t size, struct postern_entity **out)
@@ -97,7 +140,7 @@ static int map(int descriptor, size_t size, struct postern_entity **out)
 
 	if (!entity)
 		return -ENOMEM;
-	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+	base = map_aligned(descriptor, size);
 	if (base == MAP_FAILED) {
 		int error = -errno;
 

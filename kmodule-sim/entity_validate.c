@@ -10,16 +10,6 @@ struct seen {
 	postern_u32 processes;
 };
 
-static postern_u32 index_entries(const struct postern_entity *entity, const struct table_index *index)
-{
-	const postern_u64 *entries = table_at(entity, index->offset[index->region]);
-	postern_u32 count = 0;
-
-	for (postern_u32 position = 0; position < 1u << index->bits; position++)
-		count += entries[position] != 0;
-	return count;
-}
-
 static int validate_record(const struct postern_entity *entity, postern_u32 slot, postern_u32 *limit_references)
 {
 	const struct table_header *header = entity->header;
@@ -148,12 +138,12 @@ static int validate(const struct postern_entity *entity, postern_u32 *limit_refe
 	}
 	if (seen.records != header->associations.used || seen.live != header->live)
 		return 1;
-	if (index_entries(entity, &header->association_index) != header->associations.used ||
+	if (table_index_count(entity, &header->association_index) != header->associations.used ||
 	    header->association_index.used != header->associations.used)
 		return 2;
-	if (index_entries(entity, &header->process_index) != header->processes.used)
+	if (table_index_count(entity, &header->process_index) != header->processes.used)
 		return 3;
-	if (index_entries(entity, &header->application_index) != header->applications.used)
+	if (table_index_count(entity, &header->application_index) != header->applications.used)
 		return 4;
 	for (postern_u32 index = 1; index < header->limits.end; index++)
 		if (entity->limits[index].references < limit_references[index])

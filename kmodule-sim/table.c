@@ -4,6 +4,9 @@
 
 #include "table.h"
 
+/* Of 2 MiB, a huge page. */
+#define RECORDS_OF_A_PIECE 32768u
+
 /* next is the free-list link inside the record that pool->free names. */
 static postern_u32 take(struct table_pool *pool, const postern_u32 *next)
 {
@@ -224,11 +227,6 @@ static void count_live(struct postern_entity *entity, postern_u32 slot, int live
 	entity->header->live += step;
 }
 
-int table_limits_exist(const struct postern_entity *entity, postern_u32 index)
-{
-	return index > 0 && index < entity->header->limits.end && entity->limits[index].references > 0;
-}
-
 void table_release_limits(struct postern_entity *entity, postern_u32 index)
 {
 	struct table_limits *limits = &entity->limits[index];
@@ -263,6 +261,10 @@ postern_u32 table_insert(struct postern_entity *entity, const struct postern_ass
 	if (record->state == POSTERN_STATE_LIVE)
 		count_live(entity, slot, 1);
 	table_index_insert(entity, &header->association_index, table_hash(header, record->object, &record->process), slot);
+	/* Each piece of the records once, when the last of it has just been used for the first time. */
+	if ((slot + 1) % RECORDS_OF_A_PIECE == 0 && reuse == 0)
+		table_gather(entity, header->associations.offset + (slot + 1 - RECORDS_OF_A_PIECE) * sizeof(*record),
+			     RECORDS_OF_A_PIECE * sizeof(*record));
 	return slot;
 }
 

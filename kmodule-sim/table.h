@@ -4,6 +4,9 @@
 #define POSTERN_TABLE_H
 
 #include <stddef.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "postern_entity.h"
 
@@ -14,15 +17,24 @@
 #define TABLE_OVERLAP_BUCKETS 256
 #endif
 
+/* One cache line of an index: number 0 is an empty place. */
+#define TABLE_PLACES 8u
+struct table_line {
+	postern_u32 hashes[TABLE_PLACES];
+	postern_u32 numbers[TABLE_PLACES];
+} __attribute__((aligned(64)));
+
 /*
- * An open-addressed hash of {hash, record number} entries, home slot by the
- * hash's top bits, linear probing, deletion by shifting back. It doubles into
- * the other of two reserved regions, so that its memory follows its content.
+ * An open-addressed hash: home line by the hash's top bits, linear probing from
+ * its first place, deletion by shifting back. At most half full, so that nearly
+ * every search ends in its home line, whose eight hashes are compared without a
+ * branch. It doubles into the other of two reserved regions, so that its memory
+ * follows its content.
  */
 struct table_index {
 	postern_u64 offset[2]; /* of the regions */
 	postern_u32 region;
-	postern_u32 bits;
+	postern_u32 bits; /* log2 of its places */
 	postern_u32 used;
 	postern_u32 max_bits;
 };
@@ -113,8 +125,8 @@ struct postern_entity {
 	struct table_application *applications;
 	struct table_membership *memberships;
 	struct table_limits *limits;
-	postern_u64 *association_entries;
-	unsigned int association_shift;
+	struct table_line *association_lines;
+	unsigned int association_bits;
 	int descriptor;
 	size_t size;
 };
@@ -143,9 +155,15 @@ static inline postern_u32 table_hash(const struct table_header *header, postern_
 	return table_fold(left ^ header->seed[0], right ^ header->seed[1]);
 }
 
+/* One branch instead of three. */
 static inline int table_same_process(const struct postern_process *left, const struct postern_process *right)
 {
-	return left->tgid == right->tgid && left->exec_epoch == right->exec_epoch && left->start == right->start;
+	return ((left->tgid ^ right->tgid) | (left->exec_epoch ^ right->exec_epoch) | (left->start ^ right->start)) == 0;
+}
+
+static inline int table_limits_exist(const struct postern_entity *entity, postern_u32 index)
+{
+	return index > 0 && index < entity->header->limits.end && entity->limits[index].references > 0;
 }
 
 static inline postern_u64 table_id(const struct postern_entity *entity, postern_u32 slot)
@@ -153,26 +171,66 @@ static inline postern_u64 table_id(const struct postern_entity *entity, postern_
 	return (postern_u64)entity->records[slot].reuse << TABLE_SLOT_BITS | slot;
 }
 
+/* Bit N: place N has this hash. */
+static inline unsigned int table_matches(const struct table_line *line, postern_u32 hash)
+{
+#if defined(__SSE2__)
+	__m128i wanted = _mm_set1_epi32((int)hash);
+	const __m128i *hashes = (const __m128i *)line->hashes;
+	__m128i low = _mm_cmpeq_epi32(_mm_load_si128(hashes), wanted);
+	__m128i high = _mm_cmpeq_epi32(_mm_load_si128(hashes + 1), wanted);
+
+	return (unsigned int)_mm_movemask_ps(_mm_castsi128_ps(low)) |
+	       (unsigned int)_mm_movemask_ps(_mm_castsi128_ps(high)) << 4;
+#else
+	unsigned int mask = 0;
+
+	for (unsigned int place = 0; place < TABLE_PLACES; place++)
+		mask |= (unsigned int)(line->hashes[place] == hash) << place;
+	return mask;
+#endif
+}
+
+/* The number whose record same() recognizes, or 0. Places fill from the front, so a line with an empty last place ends the search. */
+static inline __attribute__((always_inline)) postern_u32
+table_search(const struct postern_entity *entity, const struct table_line *lines, unsigned int bits, postern_u32 hash,
+	     int (*same)(const struct postern_entity *entity, postern_u32 number, const void *key), const void *key)
+{
+	postern_u32 mask = (1u << (bits - 3)) - 1;
+
+	for (postern_u32 line = hash >> (35 - bits);; line = (line + 1) & mask) {
+		for (unsigned int found = table_matches(&lines[line], hash); found; found &= found - 1) {
+			postern_u32 number = lines[line].numbers[__builtin_ctz(found)];
+
+			if (number && same(entity, number, key))
+				return number;
+		}
+		if (!lines[line].numbers[TABLE_PLACES - 1])
+			return 0;
+	}
+}
+
+struct table_key {
+	const struct postern_process *process;
+	postern_u32 object;
+};
+
+static inline int table_is_association(const struct postern_entity *entity, postern_u32 number, const void *key)
+{
+	const struct table_key *wanted = key;
+	const struct postern_association *record = &entity->records[number];
+
+	return record->object == wanted->object && table_same_process(&record->process, wanted->process);
+}
+
 /* The association of this object and process, in whatever state, or 0. */
 static inline postern_u32 table_find(const struct postern_entity *entity, postern_u32 object,
 				     const struct postern_process *process)
 {
-	postern_u32 hash = table_hash(entity->header, object, process);
-	const postern_u64 *entries = entity->association_entries;
-	postern_u32 mask = (postern_u32)((1ull << (32 - entity->association_shift)) - 1);
+	struct table_key key = { process, object };
 
-	for (postern_u32 position = hash >> entity->association_shift;; position = (position + 1) & mask) {
-		postern_u64 entry = entries[position];
-
-		if (!entry)
-			return 0;
-		if ((postern_u32)(entry >> 32) == hash) {
-			const struct postern_association *record = &entity->records[(postern_u32)entry];
-
-			if (record->object == object && table_same_process(&record->process, process))
-				return (postern_u32)entry;
-		}
-	}
+	return table_search(entity, entity->association_lines, entity->association_bits,
+			    table_hash(entity->header, object, process), table_is_association, &key);
 }
 
 static inline struct postern_object *table_object(const struct postern_entity *entity, postern_u32 id)
@@ -181,6 +239,7 @@ static inline struct postern_object *table_object(const struct postern_entity *e
 }
 
 void table_refresh(struct postern_entity *entity);
+void table_gather(const struct postern_entity *entity, postern_u64 offset, postern_u64 bytes);
 
 /* table_index.c */
 int table_index_reserve(struct postern_entity *entity, struct table_index *index);
@@ -188,6 +247,7 @@ void table_index_insert(struct postern_entity *entity, struct table_index *index
 void table_index_remove(struct postern_entity *entity, struct table_index *index, postern_u32 hash, postern_u32 number);
 postern_u32 table_find_process(const struct postern_entity *entity, const struct postern_process *process);
 postern_u32 table_find_application(const struct postern_entity *entity, postern_u32 id);
+postern_u32 table_index_count(const struct postern_entity *entity, const struct table_index *index);
 postern_u32 table_process_hash(const struct table_header *header, const struct postern_process *process);
 postern_u32 table_application_hash(const struct table_header *header, postern_u32 id);
 
@@ -196,7 +256,6 @@ postern_u32 table_insert(struct postern_entity *entity, const struct postern_ass
 void table_set_state(struct postern_entity *entity, postern_u32 slot, enum postern_association_state state);
 void table_remove(struct postern_entity *entity, postern_u32 slot);
 int table_rename(struct postern_entity *entity, postern_u32 slot, const struct postern_process *process);
-int table_limits_exist(const struct postern_entity *entity, postern_u32 index);
 void table_release_limits(struct postern_entity *entity, postern_u32 index);
 postern_u32 table_overlap_bucket(const struct table_header *header, const struct postern_object *object);
 

@@ -12,13 +12,14 @@ extension Broker {
     try Confinement.noNewPrivileges()
     try Confinement.notDumpable()
     try Confinement.limitCapabilities(to: Self.capabilities(for: policy))
+    try SystemCallFilter.broker.install()
   }
 
   /// The capabilities that the objects and applications of a policy need (capabilities(7)).
   static func capabilities(for policy: PolicyModel) -> Set<Capability> {
-    // Looking at other users' processes: /proc/PID/exe and environ are PTRACE_MODE_READ; unlink of the socket at the end.
+    // Looking at other users' processes: /proc/PID/exe and environ are PTRACE_MODE_READ (proc(5)), and fork events,
+    // which the socket that is open already goes on receiving without a capability.
     var needed: Set<Capability> = [.sysPtrace, .dacReadSearch]
-    // Open files of other owners.
     for object in policy.objects {
       switch object.specification {
       case .socket(let socket): needed.formUnion(capabilities(for: socket))

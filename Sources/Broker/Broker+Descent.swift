@@ -19,10 +19,14 @@ extension Broker {
     guard let objectID = objectIDs[channel.objectName], let object = objects[objectID],
       objectID == channel.session.objectID
     else { return refused(Refusal(.noSuchObject), "the object is gone") }
-    guard let holder = channel.lineageHolder, let held = entity.record(for: objectID, process: holder) else {
+    guard let presented = channel.lineageHolder else {
       return refused(Refusal(.refused, detail: .notDescended), "no holder to descend from")
     }
     let pid = Int32(bitPattern: subject.process.tgid)
+    let lineage = self.lineage(of: pid, object: objectID, presented: presented)
+    guard let holder = lineage.ancestors.first, let held = entity.record(for: objectID, process: holder) else {
+      return refused(Refusal(.refused, detail: .notDescended), "no holder to descend from")
+    }
     let asked = OpenRequest(
       subject: subject, object: channel.objectName, operations: held.operations, descendsFromHolder: true,
       ancestors: ancestors(of: pid) + [holder])
@@ -37,7 +41,6 @@ extension Broker {
     }
     let isOwn = holder.tgid == subject.process.tgid && holder.start == subject.process.start
     let now = Clock.boottime()
-    let lineage = self.lineage(of: pid, object: objectID, presented: holder)
     let wanted = RevalidationRequest(
       process: subject.process, object: objectID, application: held.application,
       generation: object.generation, ancestors: lineage.ancestors, lineage: isOwn ? .none : lineage.kind,
@@ -58,8 +61,11 @@ extension Broker {
   func take(
     _ channel: ObjectChannel, _ association: AssociationRecord, _ authorization: Authorization, _ entry: ProcessEntry
   ) {
+    let presented = channel.lineageHolder
     channel.association = association.id
     channel.holder = association.process
+    channel.lineageHolder = association.process
+    if let presented, presented != association.process { forgetEvidence(of: presented) }
     channel.auditDetail = authorization.rule.audit
     hold(association, by: entry, authorization, channel: channel, uid: entry.subject.effectiveUID ?? .max)
   }

@@ -308,7 +308,9 @@ extension Broker {
     }
   }
 
+  /// Bytes that the application's offsets can reach; 0 for what has no length.
   func rangeLength(_ channel: ObjectChannel, _ owner: AssociationOwner?) -> UInt64 {
+    guard objects[channel.session.objectID]?.definition.kind == .disk else { return 0 }
     if let range = owner?.authorization.limits.range { return range.length }
     return channel.session.object.footprint?.range?.length ?? 0
   }

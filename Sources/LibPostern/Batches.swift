@@ -49,6 +49,7 @@ public func postern_complete(_ fd: Int32, _ completions: UnsafeMutablePointer<po
 
 extension Submission {
   init(_ instruction: postern_instruction) throws(PosternError) {
+    // SAFETY: postern.h asks of the caller that `out` and `address` are valid for their sizes; both are copied here.
     let bits = unsafe instruction.operation
     guard bits.nonzeroBitCount == 1, let opcode = Opcode(rawValue: UInt8(bits.trailingZeroBitCount)) else {
       throw Calls.invalid("one operation is needed")

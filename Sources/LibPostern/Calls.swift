@@ -56,6 +56,7 @@ enum Calls {
   /// The caller's bytes to be read.
   static func bytes(_ pointer: UnsafeRawPointer?, _ count: Int) throws(PosternError) -> UnsafeRawBufferPointer {
     guard count >= 0 else { throw invalid("a size is negative") }
+    // SAFETY: postern.h asks of the caller that `count` bytes are valid during its call; NULL is taken for none only.
     guard unsafe pointer != nil || count == 0 else { throw badAddress }
     return unsafe UnsafeRawBufferPointer(start: pointer, count: count)
   }
@@ -65,6 +66,7 @@ enum Calls {
     _ pointer: UnsafeMutableRawPointer?, _ count: Int
   ) throws(PosternError) -> UnsafeMutableRawBufferPointer {
     guard count >= 0 else { throw invalid("a size is negative") }
+    // SAFETY: as above, and that nothing else uses them during the call.
     guard unsafe pointer != nil || count == 0 else { throw badAddress }
     return unsafe UnsafeMutableRawBufferPointer(start: pointer, count: count)
   }

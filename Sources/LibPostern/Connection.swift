@@ -33,6 +33,7 @@ public func postern_disconnect(_ connection: OpaquePointer?) {
 
 @c @implementation
 public func postern_set_automatic_revalidation(_ connection: OpaquePointer?, _ on: Int32) {
+  // SAFETY: the caller holds the handle during this call.
   guard let connection = try? unsafe LibPostern.connection(connection) else { return }
   connection.revalidatesAutomatically = on != 0
 }

@@ -26,6 +26,7 @@ public func postern_accept(
   _ fd: Int32, _ address: UnsafeMutablePointer<sockaddr>?, _ length: UnsafeMutablePointer<socklen_t>?, _ flags: Int32
 ) -> Int32 {
   Calls.call(fd) { (channel) throws(PosternError) in
+    // SAFETY: the caller's address has room for its length; only SocketAddress.store writes it.
     guard unsafe (address == nil) == (length == nil) else { throw Calls.badAddress }
     let nonblocking = Int32(SOCK_NONBLOCK.rawValue)
     let closeOnExec = Int32(SOCK_CLOEXEC.rawValue)
@@ -44,6 +45,7 @@ public func postern_accept(
 @c @implementation
 public func postern_connect_to(_ fd: Int32, _ address: UnsafePointer<sockaddr>?, _ length: socklen_t) -> Int32 {
   Calls.call(fd) { (channel) throws(PosternError) in
+    // SAFETY: the caller's address is valid for `length` bytes during this call, and copied.
     guard let address = try unsafe SocketAddress.decode(address, length) else { throw Calls.badAddress }
     try channel.connect(to: address)
     return 0

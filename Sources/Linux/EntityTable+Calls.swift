@@ -159,6 +159,7 @@ extension EntityTable {
 
   /// The object's generation. Errors: EEXIST, EINVAL (number out of range).
   public borrowing func add(_ object: EntityObject) throws(SystemError) -> UInt32 {
+    // SAFETY: a trivial struct of ours without pointers; the entity reads and writes only it.
     var arguments = unsafe postern_object_arguments()
     unsafe arguments.object = object.record
     let result = unsafe call(POSTERN_ENTITY_ADD_OBJECT, &arguments)
@@ -194,6 +195,7 @@ extension EntityTable {
 
   /// The object's generation, or nil where there is no such object.
   public borrowing func generation(of object: ObjectID) -> UInt32? {
+    // SAFETY: a trivial struct of ours without pointers; the entity reads and writes only it.
     var arguments = unsafe postern_object_arguments()
     unsafe arguments.object.id = object.rawValue
     guard unsafe call(POSTERN_ENTITY_OBJECT, &arguments) == 0 else { return nil }
@@ -202,6 +204,7 @@ extension EntityTable {
 
   /// The object as it was added or replaced, or nil.
   public borrowing func object(_ object: ObjectID) -> EntityObject? {
+    // SAFETY: a trivial struct of ours without pointers; the entity reads and writes only it.
     var arguments = unsafe postern_object_arguments()
     unsafe arguments.object.id = object.rawValue
     guard unsafe call(POSTERN_ENTITY_OBJECT, &arguments) == 0 else { return nil }

@@ -76,6 +76,7 @@ public struct Epoll: ~Copyable, Sendable {
     var storage: [epoll_event]
     public fileprivate(set) var count = 0
 
+    // SAFETY: an epoll_event of zeros is valid, and nothing reads its union before epoll_wait(2) filled it.
     public init(capacity: Int = 128) { unsafe storage = Array(repeating: epoll_event(), count: capacity) }
 
     public subscript(index: Int) -> Event {

@@ -72,6 +72,7 @@ public struct JournalDirectory: ~Copyable, Sendable {
   /// Makes a file with mode 0600; EEXIST where the name is taken.
   public borrowing func create(_ name: String) throws(SystemError) -> JournalFile {
     let number = descriptor.rawValue
+    // SAFETY: the name is a C string during the call.
     let file = try retrying("open", "\(path)/\(name)") {
       Int(unsafe openat(number, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600))
     }
@@ -83,6 +84,7 @@ public struct JournalDirectory: ~Copyable, Sendable {
   /// nil: another process, or another opening in this one, has it locked.
   public borrowing func lock(_ name: String) throws(SystemError) -> JournalFile? {
     let number = descriptor.rawValue
+    // SAFETY: the name is a C string during the call.
     let file = Descriptor(
       adopting: Int32(
         try retrying("open", "\(path)/\(name)") {
@@ -100,6 +102,7 @@ public struct JournalDirectory: ~Copyable, Sendable {
 
   public borrowing func remove(_ name: String) throws(SystemError) {
     let number = descriptor.rawValue
+    // SAFETY: the name is a C string during the call.
     _ = try retrying("unlink", "\(path)/\(name)") { Int(unsafe unlinkat(number, name, 0)) }
   }
 
@@ -112,6 +115,7 @@ public struct JournalDirectory: ~Copyable, Sendable {
   private borrowing func openFile(_ name: String, _ flags: Int32) throws(SystemError) -> JournalFile? {
     let number = descriptor.rawValue
     do {
+      // SAFETY: the name is a C string during the call.
       let file = try retrying("open", "\(path)/\(name)") {
         Int(unsafe openat(number, name, flags | O_NOFOLLOW | O_CLOEXEC))
       }

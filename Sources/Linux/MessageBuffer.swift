@@ -17,6 +17,7 @@
     unsafe storage.deallocate()
   }
 
+  // SAFETY: the count is a value; the memory is not touched.
   public var capacity: Int { unsafe storage.count }
 
   public mutating func clear() { count = 0 }
@@ -63,6 +64,7 @@
   }
 
   /// A copy of the valid bytes.
+  // SAFETY: withUnsafeBytes gives the valid bytes, and they are copied within it.
   public borrowing func copy() -> [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
 
   /// Makes exactly the first `newCount` bytes valid, whatever they hold, for them to be overwritten.
@@ -93,6 +95,7 @@
     _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
   ) throws(Failure) {
     count = 0
+    // SAFETY: our own storage, of which every byte is initialized; exclusive because self is mutated.
     count = try unsafe body(storage)
     precondition(count <= capacity)
   }

@@ -126,6 +126,7 @@ public final class SimulatedBuses: Sendable {
   @unsafe
   fileprivate func call(_ operation: StaticString, _ body: (OpaquePointer, UInt64) -> Int) throws(SystemError) -> Int {
     let result = state.withLock { state in
+      // SAFETY: the devices live as long as the state, whose lock is held.
       let result = unsafe body(state.devices, now())
       state.signal()
       return result

@@ -12,20 +12,12 @@ extension MutableSpan<UInt8> {
       }
     }
   }
-
-  /// Calls `body` with the same memory as raw bytes.
-  public mutating func withRawBytes<Result, Failure: Error>(
-    _ body: (inout MutableRawSpan) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    // SAFETY: bytes have no padding and no invalid value.
-    var bytes = unsafe mutableBytes
-    return try body(&bytes)
-  }
 }
 
 extension [UInt8] {
   /// A copy.
   public init(_ span: Span<UInt8>) {
+    // SAFETY: the pointer is used within the closure only.
     self = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
   }
 }

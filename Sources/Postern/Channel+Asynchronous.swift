@@ -105,12 +105,11 @@ extension Channel {
     }
     do {
       for submission in batch { payload += submission.payload }
-      let payloadCount = payload.count
       var span = head.mutableSpan
       for (index, submission) in batch.enumerated() {
         try submission.frame(cookie: base &+ UInt64(index)).encode(into: &span, index: index)
       }
-      try InstructionBatch.encodeHeader(count: count, payload: payloadCount, into: &span)
+      try InstructionBatch.encodeHeader(count: count, payload: payload.count, into: &span)
     } catch {
       forget()
       throw .usage(errno: SystemError.invalidArgument, text: "an operand is not allowed: \(error)")

@@ -40,6 +40,8 @@ extension Channel {
         }
       }
     } catch {
+      // Nonsense from a number that means another socket by now is not the broker's fault.
+      let error = error.isFinal && !socket.isOpen ? closedByApplication : error
       end(&turn, exchange, error)
       throw error
     }
@@ -112,10 +114,15 @@ extension Channel {
 
   /// What a system call's error on our socket means.
   func lost(_ error: SystemError) -> PosternError {
+    guard socket.isOpen else { return closedByApplication }
     if error.errno == SystemError.connectionReset || error.errno == SystemError.brokenPipe {
       return .disconnected(error)
     }
     return .usage(errno: error.errno, text: "\(error)")
+  }
+
+  private var closedByApplication: PosternError {
+    .usage(errno: SystemError.badDescriptor, text: "the descriptor is closed")
   }
 
   /// Receives one datagram, if there is one or it may wait for one, and gives everybody what is theirs.
@@ -150,15 +157,22 @@ extension Channel {
     do {
       let datagram = turn.buffer.span.extracting(first: received.count)
       var batch = try CompletionBatch(decoding: datagram)
-      while let frame = try batch.next(datagram) {
+      while var frame = try batch.next(datagram) {
         switch frame.kind {
         case .ready: sawReady = true
         case .changed: changed = frame.reason
         case .completion:
           var descriptor: SharedDescriptor?
           if frame.flags.contains(.descriptor) {
-            guard let taken = received.takeDescriptor() else { throw WireError.badCount }
-            descriptor = SharedDescriptor(taken)
+            if let taken = received.takeDescriptor() {
+              descriptor = SharedDescriptor(taken)
+            } else if received.lostDescriptors {
+              // This process has no number left for it (RLIMIT_NOFILE); the kernel has closed it.
+              frame.result = -Int64(SystemError.tooManyDescriptors)
+              frame.payload = frame.payload.lowerBound..<frame.payload.lowerBound
+            } else {
+              throw WireError.badCount
+            }
           }
           let payload = datagram.extracting(frame.payload)
           if let index = exchange.index(frame.cookie) {
@@ -266,17 +280,14 @@ extension Channel {
     var span = head.mutableSpan
     var count = 0
     if arms {
-      let frame = InstructionFrame(
-        action: .arm, cookie: cookie, operands: Operands(request: Readiness.input.rawValue))
+      let frame = InstructionFrame(action: .arm, cookie: cookie, operands: Operands(request: Readiness.input.rawValue))
       if (try? frame.encode(into: &span, index: count)) != nil { count += 1 }
     }
     if nudges {
-      let frame = InstructionFrame(
-        action: .cancel, cookie: cookie &+ 1, operands: Operands(offset: cookie &+ 1))
+      let frame = InstructionFrame(action: .cancel, cookie: cookie &+ 1, operands: Operands(offset: cookie &+ 1))
       if (try? frame.encode(into: &span, index: count)) != nil { count += 1 }
     }
-    let size = try? InstructionBatch.encodeHeader(count: count, payload: 0, into: &span)
-    guard let size else { return }
+    guard let size = try? InstructionBatch.encodeHeader(count: count, payload: 0, into: &span) else { return }
     let nothing: [UInt8] = []
     // Blocking, because a lost arm would be a lost wake-up. An error shows at the next call.
     _ = try? socket.send(head.span.extracting(first: size), nothing.span, blocking: true)

@@ -93,7 +93,9 @@ extension CommandStatus {
     switch SystemError.symbol(of: errno) {
     case "EPERM", "EACCES": self = .notPermitted
     case "ENOENT", "ESRCH": self = .denied
-    case "EINVAL", "EPROTO", "EBADMSG", "ENOSYS", "EOPNOTSUPP": self = .bug
+    // The broker understood the request, but not what it names: operations that the object does not know.
+    case "EINVAL": self = .usage
+    case "EPROTO", "EBADMSG", "ENOSYS", "EOPNOTSUPP": self = .bug
     default: self = .failed
     }
   }

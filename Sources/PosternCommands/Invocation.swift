@@ -44,8 +44,14 @@ public enum Invocation {
   private static func report(_ error: any Error, _ surroundings: any Surroundings) -> CommandStatus {
     let isDone = PosternCommand.exitCode(for: error).isSuccess
     let text = PosternCommand.fullMessage(for: error)
-    if !text.isEmpty {
-      try? surroundings.write(Array((text + "\n").utf8), to: isDone ? .output : .error)
+    if text.isEmpty { return isDone ? .done : .usage }
+    if isDone {
+      try? surroundings.write(Array((text + "\n").utf8), to: .output)
+    } else {
+      // It quotes the arguments, which may come from a file name somebody else chose.
+      let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+      let shown = lines.map { String($0).escapedForTerminal + "\n" }.joined()
+      try? surroundings.write(Array(shown.utf8), to: .error)
     }
     return isDone ? .done : .usage
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Instructions
 
 /// The program itself: only its commands do anything.
 struct PosternCommand: ParsableCommand {
@@ -9,6 +10,7 @@ struct PosternCommand: ParsableCommand {
       Exit codes: 0 done, 1 denied, 64 usage, 65 bad input data, 69 broker not reachable, 70 bug, \
       74 allowed but failed, 77 not permitted.
       """,
+    version: Version.text,
     subcommands: [
       DoctorCommand.self, StatusCommand.self, ObjectCommand.self, AssociationCommand.self, CanICommand.self,
       ReadCommand.self, WriteCommand.self, TransferCommand.self, RevokeCommand.self, GrantCommand.self,

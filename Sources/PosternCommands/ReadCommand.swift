@@ -30,8 +30,7 @@ struct ReadCommand: BrokerCommand {
     let channel = try ObjectChannel(object, .read, session, action: action)
     var position = offset ?? 0
     var left = length ?? .max
-    // What has a length is read to its end; of anything else one read is one report, one line state, one second.
-    repeat {
+    while left > 0 {
       let wanted = Int(min(left, UInt64(channel.piece)))
       let bytes: [UInt8]
       do {
@@ -44,6 +43,8 @@ struct ReadCommand: BrokerCommand {
       try session.print(bytes: bytes)
       position += UInt64(bytes.count)
       left -= UInt64(bytes.count)
-    } while left > 0 && channel.length != 0
+      // What has a length is read to its end; of anything else one read is one report, one line state, one second.
+      if channel.length == 0 { break }
+    }
   }
 }

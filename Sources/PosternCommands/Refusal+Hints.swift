@@ -8,7 +8,7 @@ extension Refusal {
     case .undecidable: "the broker could not find out whether this is allowed, and undecidable means denied"
     case .noSuchObject: "there is no such object, or none that this process may know of"
     case .stale: "the object was replaced since it was opened"
-    case .revoked: "the association was revoked"
+    case .revoked: "it was taken back, and the revoke stands"
     case .notAssociated: "this process has no association with the object"
     case .expired: "the association has expired"
     case .operation: "the grant, or the object's kind, does not cover this operation"
@@ -30,7 +30,8 @@ extension Refusal {
     case .revoked: "Final until an admin gives it back with `postern grant` or `postern reload`."
     case .notAssociated: "Open the object in this process, or revalidate."
     case .expired: "Open the object again."
-    case .operation: "`postern can-i OPERATION OBJECT` tells what is granted; an admin can add it with `postern grant`."
+    case .operation:
+      "An admin can add it with `postern grant`, or in the policy; `postern object show OBJECT` tells what the kind knows."
     case .limit: "Keep within the object's range and limits; `postern object show OBJECT` shows them."
     case .busy: "Wait until it is released; an admin sees the holder with `postern association list`."
     case .quota: "Close what is no longer needed, or have `processes:` or `limits:` raised in the policy."

@@ -103,8 +103,8 @@ import Testing
     var bytes = InlineArray<16, UInt8>(repeating: 0)
     bytes[0] = 127
     bytes[3] = 1
-    #expect(addressText(NetworkAddress(family: .ipv4, bytes: bytes, port: 80)) == "127.0.0.1:80")
-    #expect(addressText(NetworkAddress(family: .ipv6, bytes: bytes, port: 1)) == "[7f00:1:0:0:0:0:0:0]:1")
+    #expect(NetworkAddress(family: .ipv4, bytes: bytes, port: 80).text == "127.0.0.1:80")
+    #expect(NetworkAddress(family: .ipv6, bytes: bytes, port: 1).text == "[7f00:1:0:0:0:0:0:0]:1")
   }
 
   @Test func `the date of every day until 2400 is that of counting day by day`() {

@@ -31,9 +31,18 @@ final class FakeBroker: Sendable {
 
   var requests: [Request] { log.withLock { $0.filter { $0.kind != .hello } } }
 
-  init(
-    admin: Bool = true, kind: ObjectKind = .disk, length: UInt64 = 0,
-    perform: @escaping Perform = { _, _ in .failed(5) }, answer: @escaping Answer = { _ in [] }
+  /// A broker that is asked things.
+  convenience init(admin: Bool = true, answer: @escaping Answer) throws {
+    try self.init(admin: admin, kind: .disk, length: 0, perform: { _, _ in .refused(.operation) }, answer: answer)
+  }
+
+  /// A broker with one object, which everyone may open.
+  convenience init(kind: ObjectKind = .disk, length: UInt64 = 0, perform: @escaping Perform) throws {
+    try self.init(admin: true, kind: kind, length: length, perform: perform, answer: { _ in [] })
+  }
+
+  private init(
+    admin: Bool, kind: ObjectKind, length: UInt64, perform: @escaping Perform, answer: @escaping Answer
   ) throws {
     path = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString.prefix(8)).sock"
     stop = try EventDescriptor()
@@ -165,10 +174,8 @@ private final class FakeBrokerLoop: Sendable {
       answer.payload = 0..<completed.bytes.count
       var bytes = [UInt8](repeating: 0, count: CompletionBatch.payloadOffset(count: 1))
       var span = bytes.mutableSpan
-      try span.withRawBytes { (raw) throws(WireError) in
-        try answer.encode(into: &raw, index: 0)
-        try CompletionBatch.encodeHeader(count: 1, payload: completed.bytes.count, into: &raw)
-      }
+      try answer.encode(into: &span, index: 0)
+      try CompletionBatch.encodeHeader(count: 1, payload: completed.bytes.count, into: &span)
       bytes += completed.bytes
       _ = try bytes.withRawSpan { (span) throws(SystemError) in
         try MessageSocket.send(fd, span, blocking: true)

@@ -66,8 +66,10 @@ enum postern_reason {
 };
 
 enum postern_issuer {
-	POSTERN_ISSUER_KERNEL = 0,
+	/* 0 is nobody, so that an instruction which nobody filled in is undecidable. */
+	POSTERN_ISSUER_NONE = 0,
 	POSTERN_ISSUER_PROCESS = 1,
+	POSTERN_ISSUER_KERNEL = 2,
 };
 
 enum postern_path {

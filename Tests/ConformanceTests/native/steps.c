@@ -306,14 +306,14 @@ static int run_establish(struct story *story, const struct step *step, unsigned 
 
 static int run_check(struct story *story, const struct step *step, char *result, unsigned int size)
 {
-	static const char *const issuers[] = { "kernel", "process" };
+	static const char *const issuers[] = { "nobody", "process", "kernel" };
 	struct postern_check_arguments arguments = { 0 };
 
 	arguments.instruction.process = process(step->words[1]);
 	arguments.instruction.object = (postern_u32)strtoul(step->words[2], NULL, 10);
 	arguments.instruction.opcode = word(step->words[3], opcodes, COUNT(opcodes));
 	arguments.instruction.issuer =
-		word(step_value(step, "issuer") ? step_value(step, "issuer") : "process", issuers, 2);
+		word(step_value(step, "issuer") ? step_value(step, "issuer") : "process", issuers, 3);
 	read_operands(step, &arguments.instruction.operands);
 	arguments.now = step_number(step, "now", 100);
 	arguments.failed = bits(step_value(step, "failed"), lookups, COUNT(lookups), 0);
@@ -380,7 +380,7 @@ enum postern_reason conformance_decide(const struct postern_facts *facts);
 static int run_facts(const struct step *step, char *result, unsigned int size)
 {
 	static const char *const requests[] = { "none", "instruction", "open", "revalidate" };
-	static const char *const issuers[] = { "kernel", "process" };
+	static const char *const issuers[] = { "nobody", "process", "kernel" };
 	static const char *const lineages[] = { "none", "descended", "unknown" };
 	struct postern_operands operands = { 0 };
 	struct postern_limits limits = { .flags = POSTERN_LIMIT_RANGE, .range_length = 4096 };
@@ -391,7 +391,7 @@ static int run_facts(const struct step *step, char *result, unsigned int size)
 	struct postern_facts facts = { .now = 100, .issuer = POSTERN_ISSUER_PROCESS };
 
 	facts.request = word(step->words[1], requests, COUNT(requests));
-	facts.issuer = word(step_value(step, "issuer") ? step_value(step, "issuer") : "process", issuers, 2);
+	facts.issuer = word(step_value(step, "issuer") ? step_value(step, "issuer") : "process", issuers, 3);
 	facts.failed = bits(step_value(step, "failed"), lookups, COUNT(lookups), 0);
 	facts.conditions =
 		POSTERN_CONDITION_ALL & ~bits(step_value(step, "without"), conditions, COUNT(conditions), 0);

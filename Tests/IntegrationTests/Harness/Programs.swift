@@ -10,14 +10,14 @@ enum Programs {
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
       atexit { try? FileManager.default.removeItem(atPath: Programs.folderName) }
+      for product in ["posternd", "postern", "libLibPostern.so"] {
+        try FileManager.default.copyItem(atPath: products + "/" + product, toPath: path + "/" + product)
+      }
       for source in try FileManager.default.contentsOfDirectory(atPath: sources) where source.hasSuffix(".c") {
         try compile(source, into: path)
       }
       // The same program under another inode: for selectors another one.
       try FileManager.default.copyItem(atPath: path + "/actor", toPath: path + "/stranger")
-      for product in ["posternd", "postern"] {
-        try FileManager.default.copyItem(atPath: products + "/" + product, toPath: path + "/" + product)
-      }
       return .success(path)
     } catch {
       return .failure(HarnessFailure(description: "the test programs cannot be built: \(error)"))
@@ -30,8 +30,9 @@ enum Programs {
 
   static func path(_ name: String) throws -> String { try folder.get() + "/" + name }
 
-  static let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("Programs").path
+  private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().path
+  private static let sources = root + "/Tests/Programs/LifeCycle"
 
   /// The build folder, which the test executable lies in.
   static let products =
@@ -40,10 +41,9 @@ enum Programs {
 
   private static func compile(_ source: String, into folder: String) throws {
     let output = folder + "/" + source.dropLast(2)
-    let usesLibrary = source.hasPrefix("library")
-    let include = URL(fileURLWithPath: sources).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Sources/CPostern/include").path
-    let library = usesLibrary ? ["-I", include, "-L", products, "-lLibPostern", "-Wl,-rpath," + products] : []
+    let library =
+      source.hasPrefix("library")
+      ? ["-I", root + "/Sources/CPostern/include", "-L", folder, "-lLibPostern", "-Wl,-rpath,$ORIGIN"] : []
     let result = try Command.run(
       ["/usr/bin/gcc", "-std=gnu11", "-O1", "-pthread", "-Wall", "-Wextra", "-Werror", "-o", output]
         + [sources + "/" + source] + library)

@@ -1,0 +1,40 @@
+import Linux
+
+extension SystemCallFilter {
+  /// What the broker's threads need once they serve. Not among them: execve, ptrace, mount, bpf, kexec, module loading,
+  /// keyrings, changing ids, and everything that makes namespaces.
+  static let broker = SystemCallFilter(
+    allowed: [
+      // Memory, threads and clocks: the Swift runtime, malloc, pthreads. clone is for the effect threads and for the
+      // thread that opens a socket in another network namespace.
+      "brk", "mmap", "munmap", "mprotect", "mremap", "madvise", "futex", "clone", "clone3", "set_robust_list", "rseq",
+      "set_tid_address", "exit", "exit_group", "sched_yield", "sched_getaffinity", "getrandom", "gettid", "getpid",
+      "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "clock_gettime", "clock_getres",
+      "clock_nanosleep", "nanosleep", "gettimeofday", "uname", "sysinfo", "prlimit64", "getrlimit", "umask",
+      "membarrier",
+      // prctl: thread names.
+      "prctl",
+      // Signals: signalfd, and abort() on a failed precondition.
+      "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "tgkill", "signalfd4", "restart_syscall",
+      // The loop.
+      "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "poll", "ppoll", "eventfd2", "timerfd_create",
+      "timerfd_settime", "read", "write", "close", "close_range", "dup", "dup3", "fcntl",
+      // Channels, the control socket, brokered sockets, the proc connector, sd_notify, name service.
+      "socket", "socketpair", "bind", "listen", "accept4", "accept", "connect", "shutdown", "sendmsg", "recvmsg",
+      "sendmmsg", "recvmmsg", "sendto", "recvfrom", "getsockopt", "setsockopt", "getsockname", "getpeername",
+      // network: PATH
+      "setns",
+      // Identity: pidfds and proc(5).
+      "pidfd_open", "pidfd_send_signal", "openat", "open", "openat2", "readlink", "readlinkat", "stat", "lstat",
+      "fstat",
+      "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2", "getdents64", "lseek", "getcwd",
+      // Disks and devices.
+      "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "readv", "writev", "fsync", "fdatasync",
+      "fallocate", "ftruncate", "ioctl",
+      // The journal, and the names of sockets.
+      "mkdir", "mkdirat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "flock", "fchmod", "fchmodat",
+      "sync_file_range",
+      // The association table.
+      "memfd_create",
+    ])
+}
