@@ -183,6 +183,7 @@ extension Broker {
     } catch { return closeChannel(channel) }
     // After the receive and before the verdict: what ended or changed by now was so, or might have been, when it sent.
     observeProcesses()
+    bindInherited(sender, on: channel)
     let issuer = identity(of: sender, on: channel)
     do {
       try instructions.withSpans { (elements, bytes) throws(WireError) in

@@ -65,14 +65,13 @@ extension Broker {
     return asker
   }
 
-  /// The entry of the process that the two open messages came from, made or found.
-  func processEntry(for pending: ControlConnection.Pending, _ pin: consuming ProcessPin) -> ProcessEntry {
+  /// The entry of a process that has just been pinned and judged, made or found.
+  func processEntry(_ subject: Subject, _ executablePath: String, _ pin: consuming ProcessPin) -> ProcessEntry {
     let pid = pin.pid
-    if let entry = processes[pid], entry.resource == pending.subject.process { return entry }
+    if let entry = processes[pid], entry.resource == subject.process { return entry }
     if processes[pid] != nil { processEnded(pid) }
     // The pinned process was current a moment ago; if it has ended since, its pidfd says so at once.
-    let entry = ProcessEntry(
-      pid: pid, pin: pin, subject: pending.subject, executablePath: pending.executablePath)
+    let entry = ProcessEntry(pid: pid, pin: pin, subject: subject, executablePath: executablePath)
     processes[pid] = entry
     try? witness.add(entry.pin.pidfd.rawValue, .readable, token: UInt64(UInt32(bitPattern: pid)))
     return entry
