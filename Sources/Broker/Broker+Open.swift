@@ -159,8 +159,8 @@ extension Broker {
 
     let limits: LimitsID
     do {
-      let size = (session.object.footprint?.range).map { $0.offset + $0.length }
-      let set = try LimitSet(object.definition, narrowedBy: authorization.rule, size: size)
+      var set = authorization.limits
+      if object.definition.kind == .disk, let device = session.object.footprint?.range { set = try set.within(device) }
       limits = try entity.define(limits: set)
     } catch {
       discard(session, of: object)
