@@ -131,9 +131,15 @@ public final class Broker {
   /// Serves until SIGTERM or SIGINT; then every association ends with it.
   public func run() throws(BrokerFailure) {
     do throws(SystemError) {
-      while !isStopping {
+      while true {
         try epoll.wait(into: events, timeoutMilliseconds: -1)
-        for index in 0..<events.count { dispatch(events[index]) }
+        var mayStop = false
+        for index in 0..<events.count {
+          let event = events[index]
+          dispatch(event)
+          if event.token == Token.signals.rawValue { mayStop = true }
+        }
+        if mayStop, isStopping { break }
       }
     } catch { throw .system(error) }
     stop()

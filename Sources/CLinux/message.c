@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -17,6 +18,9 @@
  * carry. The kernel closes what does not fit and says MSG_CTRUNC.
  */
 #define CONTROL_DESCRIPTORS 16
+
+/* Bytes of a message that is small. */
+#define SMALL 512
 
 union control_buffer {
 	struct cmsghdr align;
@@ -50,8 +54,16 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	ssize_t size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
+	ssize_t size;
 
+	/*
+	 * The C library's call is a cancellation point (pthreads(7)), which costs two atomic operations in a
+	 * program with threads; one that does not wait need not be.
+	 */
+	if (flags & MSG_DONTWAIT)
+		size = syscall(SYS_recvmsg, fd, &message, flags | MSG_CMSG_CLOEXEC);
+	else
+		size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
 	*out = (struct clinux_received){ .pidfd = -1, .descriptor = -1 };
 	if (size < 0)
 		return -1;
@@ -82,6 +94,11 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 	return size;
 }
 
+int clinux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int timeout)
+{
+	return (int)syscall(SYS_epoll_pwait, epoll, events, capacity, timeout, NULL, 8);
+}
+
 ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail, size_t tail_size,
 		    const int *descriptors, size_t count, int flags)
 {
@@ -96,6 +113,17 @@ ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail
 		errno = EINVAL;
 		return -1;
 	}
+	flags |= MSG_NOSIGNAL;
+	if (count == 0 && head_size + tail_size <= SMALL && (flags & MSG_DONTWAIT)) {
+		/* A copy costs less than what the kernel does to take in a msghdr and its parts. */
+		char whole[SMALL];
+
+		if (head_size > 0)
+			memcpy(whole, head, head_size);
+		if (tail_size > 0)
+			memcpy(whole + head_size, tail, tail_size);
+		return syscall(SYS_sendto, fd, whole, head_size + tail_size, flags, NULL, 0);
+	}
 	if (count > 0) {
 		struct cmsghdr *header;
 
@@ -108,5 +136,5 @@ ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail
 		header->cmsg_len = CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
 	}
-	return sendmsg(fd, &message, flags | MSG_NOSIGNAL);
+	return sendmsg(fd, &message, flags);
 }
