@@ -13,10 +13,11 @@
 #endif
 
 /*
- * Room for what a peer may attach: credentials, a pidfd, and 16 descriptors, more than any message may
- * carry. The kernel closes what does not fit and says MSG_CTRUNC.
+ * Room for everything that a peer can attach: credentials, a pidfd, and the kernel's SCM_MAX_FD (net/scm.h)
+ * descriptors. What did not fit the kernel would close in the receiving thread, and closing a stranger's descriptor
+ * can block for as long as the stranger likes (SO_LINGER in socket(7), a FUSE file's flush).
  */
-#define CONTROL_DESCRIPTORS 16
+#define CONTROL_DESCRIPTORS CLINUX_MAX_ATTACHED
 
 union control_buffer {
 	struct cmsghdr align;
@@ -32,11 +33,10 @@ static void take_descriptors(const struct cmsghdr *header, struct clinux_receive
 		int fd;
 
 		memcpy(&fd, CMSG_DATA(header) + index * sizeof(int), sizeof(int));
-		if (out->descriptor < 0)
-			out->descriptor = fd;
+		if (out->descriptor_count < CLINUX_MAX_ATTACHED)
+			out->descriptors[out->descriptor_count++] = fd;
 		else
 			close(fd);
-		out->descriptor_count++;
 	}
 }
 
@@ -52,7 +52,13 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 	};
 	ssize_t size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
 
-	*out = (struct clinux_received){ .pidfd = -1, .descriptor = -1 };
+	out->pid = 0;
+	out->uid = 0;
+	out->gid = 0;
+	out->pidfd = -1;
+	out->descriptor_count = 0;
+	out->data_truncated = 0;
+	out->control_truncated = 0;
 	if (size < 0)
 		return -1;
 	out->data_truncated = (message.msg_flags & MSG_TRUNC) != 0;
@@ -92,7 +98,7 @@ ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail
 	};
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = tail_size > 0 ? 2 : 1 };
 
-	if (count > CONTROL_DESCRIPTORS) {
+	if (count > CLINUX_MAX_ATTACHED) {
 		errno = EINVAL;
 		return -1;
 	}
