@@ -47,11 +47,11 @@ public struct Interpreter: ~Copyable {
   ///
   /// - Parameters:
   ///   - issuer: who sent it, as the broker verified after the receive.
-  ///   - now: boottime nanoseconds.
+  ///   - now: boottime nanoseconds; read only where an expiry or the entity asks.
   /// - Throws: what is wrong with the datagram; nothing of it has been performed.
   public mutating func interpret(
-    _ elements: Span<UInt8>, _ bytes: RawSpan, on channel: ObjectChannel, issuer: ProcessResource, now: UInt64,
-    observer: some InterpreterObserver
+    _ elements: Span<UInt8>, _ bytes: RawSpan, on channel: ObjectChannel, issuer: ProcessResource,
+    now: @autoclosure () -> UInt64, observer: some InterpreterObserver
   ) throws(WireError) {
     var batch = try InstructionBatch(decoding: elements)
     while let frame = try batch.next(elements) {
@@ -84,7 +84,7 @@ public struct Interpreter: ~Copyable {
       for item in parked {
         guard case .perform(let opcode) = item.frame.action else { continue }
         item.payload.withRawSpan { payload in
-          perform(opcode, item.frame, payload, on: channel, issuer: item.process, now: now, observer: observer)
+          perform(opcode, item.frame, payload, on: channel, issuer: item.process, now: { now }, observer: observer)
         }
       }
       notifyReady(channel, ready, observer: observer)
@@ -148,13 +148,13 @@ public struct Interpreter: ~Copyable {
 
   private mutating func perform(
     _ opcode: Opcode, _ frame: InstructionFrame, _ payload: RawSpan, on channel: ObjectChannel,
-    issuer: ProcessResource, now: UInt64, observer: some InterpreterObserver
+    issuer: ProcessResource, now: () -> UInt64, observer: some InterpreterObserver
   ) {
     let instruction = Instruction(opcode: opcode, object: channel.session.objectID, operands: frame.operands)
     if let refusal = observer.exceededQuota(instruction, channel: channel) {
       return refuse(refusal, instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
     }
-    switch channel.verdicts.check(instruction, issuer: .process(issuer), now: now, entity: entity) {
+    switch channel.verdicts.check(instruction, issuer: .process(issuer), now: now(), entity: entity) {
     case .refused(let reason):
       refuse(Refusal(reason), instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
     case .granted(let grant):
