@@ -30,8 +30,8 @@ public final class Broker {
   var interpreter: Interpreter
   var instructions = MessageBuffer(capacity: Bounds.instructionDatagram + 1)
   var request = MessageBuffer(capacity: Bounds.controlMessage + 1)
-  var events = Epoll.EventList()
-  var witnessed = Epoll.EventList(capacity: 64)
+  let events = Epoll.EventList()
+  let witnessed = Epoll.EventList(capacity: 64)
 
   var policy: PolicyModel
   var policyWarnings: [PolicyMistake]
@@ -134,7 +134,7 @@ public final class Broker {
   public func run() throws(BrokerFailure) {
     do throws(SystemError) {
       while !isStopping {
-        try epoll.wait(into: &events, timeoutMilliseconds: -1)
+        try epoll.wait(into: events, timeoutMilliseconds: -1)
         for index in 0..<events.count { dispatch(events[index]) }
       }
     } catch { throw .system(error) }

@@ -22,6 +22,12 @@ final class BrokeredObject {
     self.generation = generation
   }
 
+  /// Why an open would fail, as far as a look at the path tells; empty: it would not.
+  var whyUnavailable: String {
+    if let path = definition.path, ProcessFacts.identity(path) == nil { return "\(path) is not there" }
+    return lastFailure
+  }
+
   /// Whether every open uses the same socket or device; udp, raw and packet sockets are one per open.
   var isShared: Bool {
     guard case .socket(let specification) = definition.specification else { return true }
@@ -45,6 +51,20 @@ struct ObjectOpener: Sendable {
 }
 
 extension ObjectDefinition {
+  /// The file or device file that stands for it, if one does.
+  fileprivate var path: String? {
+    switch specification {
+    case .socket: nil
+    case .disk(let disk): disk.path
+    case .bus(let bus):
+      switch bus.device {
+      case .i2c(let path, _), .hid(let path), .usb(let path): path
+      case .spi(let path, _, _, _), .gpio(let path, _, _, _), .serial(let path, _, _, _): path
+      case .pci, .simulated: nil
+      }
+    }
+  }
+
   var isExclusive: Bool {
     switch specification {
     case .socket: false

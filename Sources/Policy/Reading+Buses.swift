@@ -7,7 +7,7 @@ extension Reading {
 
   func bus(_ all: [Entry], name: Entry) -> (Fields, ObjectSpecification?) {
     let place = place(name.value)
-    let none = Fields(place: place, entries: [:])
+    let none = Fields(place: place, entries: [])
     guard let busEntry = all.first(where: { $0.name == "bus" }) else {
       error(
         name.place,
