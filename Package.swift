@@ -91,5 +91,6 @@ let package = Package(
       "CommandsTests",
       ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
     tests("IntegrationTests", ["Postern", "Linux", "Wire", "Instructions"]),
+    tests("HostileTests", ["Wire", "Instructions"], exclude: ["Programs"]),
   ]
 )

@@ -62,6 +62,9 @@ extension Broker {
     _ channel: ObjectChannel, _ association: AssociationRecord, _ authorization: Authorization, _ entry: ProcessEntry
   ) {
     let presented = channel.lineageHolder
+    if let previous = channel.association, previous != association.id {
+      associationOwners[previous]?.channels.remove(channel.id)
+    }
     channel.association = association.id
     channel.holder = association.process
     channel.lineageHolder = association.process

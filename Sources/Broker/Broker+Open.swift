@@ -54,9 +54,11 @@ extension Broker {
         connection, id, Refusal(.undecidable), object: "", cause: "the asker could not be looked at", sender: sender,
         kind: .revalidate)
     }
-    guard channels[channel] != nil else {
+    // Its number alone says nothing: whoever adopted it has shown the inherited descriptor, and nobody else's channel
+    // is tied to a stranger's association.
+    guard let named = channels[channel], named.belongs(to: asker.subject.process) else {
       return refuseOpen(
-        connection, id, Refusal(.noSuchObject), object: "", cause: "no such channel", subject: asker.subject,
+        connection, id, Refusal(.noSuchObject), object: "", cause: "no channel of the asker's", subject: asker.subject,
         executablePath: asker.executablePath, sender: sender, kind: .revalidate)
     }
     challenge(connection, id, .revalidation(channel: channel), asker)
@@ -136,7 +138,7 @@ extension Broker {
     else { return refuse(Refusal(.refused, detail: .selector), "the policy changed meanwhile; ask again") }
     let uid = pending.subject.effectiveUID ?? .max
     let held = associationOwners.values.count { $0.uid == uid }
-    guard held < Int(policy.limits.objects) || uid == 0 else {
+    guard held < Int(policy.limits.objects) || uid == 0, mayHaveChannel(uid) else {
       return refuse(Refusal(.quota, message: authorization.message), "too many objects of this user")
     }
 
@@ -224,6 +226,7 @@ extension Broker {
   ) {
     let token = nextGrantToken
     if submit(kind, association, entry, authorization) {
+      unrecorded.insert(association.id)
       pendingGrants[token] = PendingGrant(connection: connection.id, request: id, answer: pending)
       if let client = client.take() { clientEnds[token] = HeldDescriptor(client) }
     } else {
@@ -261,6 +264,9 @@ extension Broker {
     for completion in journal.takeCompletions() {
       guard let grant = pendingGrants.removeValue(forKey: completion.token) else { continue }
       let client = clientEnds.removeValue(forKey: completion.token)
+      switch grant.answer {
+      case .opened(let association, _), .revalidated(let association, _): unrecorded.remove(association)
+      }
       guard case .durable = completion.outcome else {
         withdraw(grant.answer)
         if let connection = connections[grant.connection] {
@@ -282,7 +288,9 @@ extension Broker {
     switch grant.answer {
     case .opened(let association, let channelID):
       // Revoked or reloaded while the record was written: the channel says so at the first instruction.
-      guard let channel = channels[channelID], let object = objects[channel.session.objectID] else { return }
+      guard let channel = channels[channelID], let object = objects[channel.session.objectID] else {
+        return answer(connection, grant.request, .refused(RefusedReply(Refusal(.noSuchObject))))
+      }
       let owner = associationOwners[association]
       let record = channel.holder.flatMap { entity.record(for: object.id, process: $0) }
       answer(
@@ -296,7 +304,9 @@ extension Broker {
         descriptor: client?.take())
       interpreter.armFirst(channel, observer: self)
     case .revalidated(let association, let channelID):
-      guard let channel = channels[channelID] else { return }
+      guard let channel = channels[channelID] else {
+        return answer(connection, grant.request, .refused(RefusedReply(Refusal(.noSuchObject))))
+      }
       let record = channel.holder.flatMap { entity.record(for: channel.session.objectID, process: $0) }
       answer(
         connection, grant.request,
@@ -384,4 +394,12 @@ final class HeldDescriptor {
   init(_ descriptor: consuming Descriptor) { self.descriptor = consume descriptor }
 
   func take() -> Descriptor? { descriptor.take() }
+}
+
+extension ObjectChannel {
+  /// Whether `process` opened or adopted it; what it has executed since is the entity's to judge.
+  func belongs(to process: ProcessResource) -> Bool {
+    guard let owner = adopter ?? holder ?? lineageHolder else { return false }
+    return owner.tgid == process.tgid && owner.start == process.start
+  }
 }

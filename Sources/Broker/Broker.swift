@@ -49,6 +49,8 @@ public final class Broker {
   var sessions: [UInt64: Session] = [:]
   var processes: [Int32: ProcessEntry] = [:]
   var tree = ProcessTree()
+  /// Unregistered processes whose leader has ended before other threads of theirs.
+  var lingering: Set<Int32> = []
   var associationOwners: [AssociationID: AssociationOwner] = [:]
   var pendingGrants: [UInt64: PendingGrant] = [:]
   /// The application's ends of channels whose grants are not on disk yet, by grant token.
@@ -58,6 +60,14 @@ public final class Broker {
   var rates: [String: RateBucket] = [:]
   var userConnections: [UInt32: Int] = [:]
   var userRequests: [UInt32: Int] = [:]
+  var userChannels: [UInt32: Int] = [:]
+  /// Bytes of replies that each user's channels have not read.
+  var userQueues: [UInt32: Int] = [:]
+  /// Channels that are to end because of that.
+  var overrun: Set<UInt64> = []
+  /// Associations whose records are not on disk yet: nothing is performed by them.
+  var unrecorded: Set<AssociationID> = []
+  var stranger: Stranger?
   var refusals: UInt64 = 0
   /// The earliest expiry that the entity holds, boottime nanoseconds.
   var nextExpiry: UInt64?
@@ -71,8 +81,9 @@ public final class Broker {
   var nextRuntimeGrant: UInt64 = 1
   var isStopping = false
 
-  /// Closed to make room for a connection that only says "too many", and for files that must be opened all the same.
-  var reserve: Descriptor?
+  /// Closed to make room for an administrator's connection and for finding out that it is one, and for a connection
+  /// that is only taken to be closed.
+  var reserve: [HeldDescriptor] = []
 
   /// Takes the socket, the journal and the policy; nothing is served before `run`.
   public init(_ configuration: BrokerConfiguration) throws(BrokerFailure) {
@@ -91,7 +102,6 @@ public final class Broker {
       processEvents = try? ProcessEvents()
       pool = try EffectPool()
       journalEvent = try EventDescriptor()
-      reserve = try ProcFile.open("/dev/null")
     } catch { throw .system(error) }
     do {
       entity = try SimulatedEntity()
@@ -107,6 +117,7 @@ public final class Broker {
       try MessageSocket.passCredentials(listener.rawValue)
     } catch { throw .socket(error) }
     try registerPolicy()
+    refillReserve()
     do {
       try watchEverything()
     } catch { throw .system(error) }
@@ -135,7 +146,10 @@ public final class Broker {
     do throws(SystemError) {
       while !isStopping {
         try epoll.wait(into: events, timeoutMilliseconds: -1)
-        for index in 0..<events.count { dispatch(events[index]) }
+        for index in 0..<events.count {
+          dispatch(events[index])
+          closeOverrun()
+        }
       }
     } catch { throw .system(error) }
     stop()

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -13,10 +14,14 @@
 #endif
 
 /*
- * Room for what a peer may attach: credentials, a pidfd, and 16 descriptors, more than any message may
- * carry. The kernel closes what does not fit and says MSG_CTRUNC.
+ * Room for everything that a peer can attach: credentials, a pidfd, and the kernel's SCM_MAX_FD (net/scm.h)
+ * descriptors. What did not fit the kernel would close in the receiving thread, and closing a stranger's descriptor
+ * can block for as long as the stranger likes (SO_LINGER in socket(7), a FUSE file's flush).
  */
-#define CONTROL_DESCRIPTORS 16
+#define CONTROL_DESCRIPTORS CLINUX_MAX_ATTACHED
+
+/* Bytes of a message that is small. */
+#define SMALL 512
 
 union control_buffer {
 	struct cmsghdr align;
@@ -32,11 +37,10 @@ static void take_descriptors(const struct cmsghdr *header, struct clinux_receive
 		int fd;
 
 		memcpy(&fd, CMSG_DATA(header) + index * sizeof(int), sizeof(int));
-		if (out->descriptor < 0)
-			out->descriptor = fd;
+		if (out->descriptor_count < CLINUX_MAX_ATTACHED)
+			out->descriptors[out->descriptor_count++] = fd;
 		else
 			close(fd);
-		out->descriptor_count++;
 	}
 }
 
@@ -50,9 +54,23 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	ssize_t size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
+	ssize_t size;
 
-	*out = (struct clinux_received){ .pidfd = -1, .descriptor = -1 };
+	out->pid = 0;
+	out->uid = 0;
+	out->gid = 0;
+	out->pidfd = -1;
+	out->descriptor_count = 0;
+	out->data_truncated = 0;
+	out->control_truncated = 0;
+	/*
+	 * The C library's call is a cancellation point (pthreads(7)), which costs two atomic operations in a
+	 * program with threads; one that does not wait need not be.
+	 */
+	if (flags & MSG_DONTWAIT)
+		size = syscall(SYS_recvmsg, fd, &message, flags | MSG_CMSG_CLOEXEC);
+	else
+		size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
 	if (size < 0)
 		return -1;
 	out->data_truncated = (message.msg_flags & MSG_TRUNC) != 0;
@@ -82,6 +100,11 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 	return size;
 }
 
+int clinux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int timeout)
+{
+	return (int)syscall(SYS_epoll_pwait, epoll, events, capacity, timeout, NULL, 8);
+}
+
 ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail, size_t tail_size,
 		    const int *descriptors, size_t count, int flags)
 {
@@ -92,9 +115,20 @@ ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail
 	};
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = tail_size > 0 ? 2 : 1 };
 
-	if (count > CONTROL_DESCRIPTORS) {
+	if (count > CLINUX_MAX_ATTACHED) {
 		errno = EINVAL;
 		return -1;
+	}
+	flags |= MSG_NOSIGNAL;
+	if (count == 0 && head_size + tail_size <= SMALL && (flags & MSG_DONTWAIT)) {
+		/* A copy costs less than what the kernel does to take in a msghdr and its parts. */
+		char whole[SMALL];
+
+		if (head_size > 0)
+			memcpy(whole, head, head_size);
+		if (tail_size > 0)
+			memcpy(whole + head_size, tail, tail_size);
+		return syscall(SYS_sendto, fd, whole, head_size + tail_size, flags, NULL, 0);
 	}
 	if (count > 0) {
 		struct cmsghdr *header;
@@ -108,5 +142,5 @@ ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail
 		header->cmsg_len = CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
 	}
-	return sendmsg(fd, &message, flags | MSG_NOSIGNAL);
+	return sendmsg(fd, &message, flags);
 }
