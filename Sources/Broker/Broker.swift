@@ -105,7 +105,9 @@ public final class Broker {
     do {
       entity = try SimulatedEntity()
     } catch { throw .system(error) }
-    opener = ObjectOpener(simulation: SimulatedBuses())
+    opener = ObjectOpener(
+      simulation: SimulatedBuses(),
+      own: BrokerFiles([configuration.socketPath, configuration.stateDirectory, configuration.policyFile]))
     interpreter = Interpreter(entity: entity, pool: pool)
     journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
     do {
@@ -184,7 +186,7 @@ public final class Broker {
     _ = journal.submit(record(.stop), durability: .none)
     pool.stop()
     journal.stop()
-    try? ProcFile.remove(configuration.socketPath)
+    try? removeFile(at: configuration.socketPath)
   }
 
   private static func openJournal(
