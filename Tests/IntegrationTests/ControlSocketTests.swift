@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import Linux
 import Synchronization
 import Testing
@@ -7,7 +6,7 @@ import Testing
 @Suite struct ControlSocketTests {
   private func inFolder(_ body: (String) throws -> Void) throws {
     let folder = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString)"
-    try #require(mkdir(folder, 0o700) == 0)
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try body(folder)
   }
@@ -41,8 +40,8 @@ import Testing
       }
       for index in 0..<2_000 {
         let made = folder + "/made"
-        try #require(mkdir(made, 0o700) == 0)
-        defer { rmdir(made) }
+        _ = try JournalDirectory(path: made, create: true)
+        defer { try? FileManager.default.removeItem(atPath: made) }
         try #require(try mode(made) == 0o700, "folder \(index)")
       }
     }
