@@ -58,7 +58,7 @@ public struct Epoll: ~Copyable, Sendable {
   /// A signal ends the wait with no events.
   public borrowing func wait(into events: borrowing EventList, timeoutMilliseconds: Int32) throws(SystemError) {
     // SAFETY: the kernel fills at most as many entries as the list has.
-    let count = unsafe epoll_wait(
+    let count = unsafe clinux_epoll_wait(
       descriptor.rawValue, events.storage.baseAddress, Int32(events.storage.count), timeoutMilliseconds)
     // SAFETY: the list's own memory, which lives as long as the list.
     unsafe events.filled.pointee = max(Int(count), 0)

@@ -41,17 +41,13 @@ struct BenchCommand: BrokerCommand {
 
   func perform(_ session: Session) throws(CommandFailure) {
     let broker = try session.connect()
-    let rows = try session.asking("bench") { () throws(PosternError) in try broker.objects() }
-    let name = try object ?? Self.choose(among: rows)
+    let name: String
+    if let object { name = object } else { name = try Self.choose(among: Self.objects(broker, session)) }
     let action = "bench \(name)"
     let channel = try session.asking(action) { () throws(PosternError) in
       try broker.open(name, operation.map { OperationSet($0) } ?? [])
     }
-    let isSimulated = rows.contains { $0.name == name && $0.specification.contains("simulated") }
-    let usable = Self.measurable.filter { opcode in
-      channel.facts.operations.contains(opcode) && (opcode != .transfer || isSimulated || operation == .transfer)
-    }
-    guard let opcode = usable.first else {
+    guard let opcode = try opcode(channel, broker, session) else {
       throw CommandFailure(
         .denied, "\(action.escapedForTerminal): no operation to measure with is granted",
         hint: "It needs a grant of info, getoption or read on the object; transfer is only taken on a simulated bus.")
@@ -59,10 +55,26 @@ struct BenchCommand: BrokerCommand {
     try report(try measure(channel, opcode, action), name, opcode, session)
   }
 
+  /// The cheapest instruction that changes nothing: a transfer may, on a device that is not simulated.
+  private func opcode(
+    _ channel: Channel, _ broker: PosternConnection, _ session: Session
+  ) throws(CommandFailure) -> Opcode? {
+    let granted = Self.measurable.filter { channel.facts.operations.contains($0) }
+    guard let first = granted.first, first == .transfer, operation == nil else { return granted.first }
+    let isSimulated = try Self.objects(broker, session).contains { $0.name == channel.object && $0.isSimulated }
+    return isSimulated ? .transfer : nil
+  }
+
+  private static func objects(
+    _ broker: PosternConnection, _ session: Session
+  ) throws(CommandFailure) -> [ObjectRow] {
+    try session.asking("bench") { () throws(PosternError) in try broker.objects() }
+  }
+
   /// The first object that is sure to be harmless and may be used.
   private static func choose(among rows: [ObjectRow]) throws(CommandFailure) -> String {
     let harmless = rows.first { row in
-      row.unavailable.isEmpty && (row.kind == .disk || row.specification.contains("simulated"))
+      row.unavailable.isEmpty && (row.kind == .disk || row.isSimulated)
     }
     if let harmless { return harmless.name }
     throw CommandFailure(
@@ -166,4 +178,9 @@ struct BenchCommand: BrokerCommand {
       try session.print(table.text(coloured: session.isColoured))
     }
   }
+}
+
+extension ObjectRow {
+  /// A bus device inside the broker.
+  fileprivate var isSimulated: Bool { kind == .bus && specification.contains("simulated") }
 }
