@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import Linux
 import Synchronization
 import Testing
@@ -7,14 +6,9 @@ import Testing
 @Suite struct ControlSocketTests {
   private func inFolder(_ body: (String) throws -> Void) throws {
     let folder = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString)"
-    try #require(make(folder))
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try body(folder)
-  }
-
-  private func make(_ path: String) -> Bool {
-    // SAFETY: the string lives during the call.
-    unsafe mkdir(path, 0o700) == 0
   }
 
   private func mode(_ path: String) throws -> Int? {
@@ -46,7 +40,7 @@ import Testing
       }
       for index in 0..<2_000 {
         let made = folder + "/made"
-        try #require(make(made))
+        _ = try JournalDirectory(path: made, create: true)
         defer { try? FileManager.default.removeItem(atPath: made) }
         try #require(try mode(made) == 0o700, "folder \(index)")
       }
