@@ -27,6 +27,9 @@ extension Broker {
     guard let holder = lineage.ancestors.first, let held = entity.record(for: objectID, process: holder) else {
       return refused(Refusal(.refused, detail: .notDescended), "no holder to descend from")
     }
+    guard held.generation == object.generation else {
+      return refused(Refusal(.stale), "the object was replaced; only a new open helps")
+    }
     let asked = OpenRequest(
       subject: subject, object: channel.objectName, operations: held.operations, descendsFromHolder: true,
       ancestors: ancestors(of: pid) + [holder])

@@ -71,8 +71,8 @@ final class Scene {
     try broker.run()
     guard Scene.eventually({ self.errors.contains("posternd: ready") || !self.broker.isRunning }), broker.isRunning
     else { throw HarnessFailure(description: "the broker does not start: \(errors)") }
-    // What it opens for the first connection stays open.
-    _ = try postern("status")
+    // What it opens for the first connection and the first record (the journal's segment) stays open.
+    _ = try postern("read", "no-such-object")
     descriptorsAtStart = descriptorCount
   }
 

@@ -100,7 +100,8 @@ import Testing
       #expect(try Scene.eventually { try scene.associations().isEmpty })
       let record = try #require(try scene.journal(of: "\(process.pid)").last)
       #expect(record.kind == "drop")
-      #expect(record.cause == "exit")
+      // A process closes its descriptors before it has ended (kernel/exit.c), and the broker may see either first.
+      #expect(["exit", "closed"].contains(record.cause))
       #expect(record.object == "image")
     }
   }

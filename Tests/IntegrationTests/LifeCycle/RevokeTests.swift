@@ -63,8 +63,7 @@ import Testing
       #expect(try process("listen") == "ok")
       #expect(try process("issue accept") == "issued")
       #expect(try scene.postern("revoke", "--all").status == 0)
-      let caller = try scene.actor()
-      #expect(try caller("dial \(scene.folder)/open/web") != "accepted")
+      _ = try scene.actor(as: .own)("dial \(scene.folder)/open/web")
       #expect(try process("collect") == "revoked")
       #expect(try process("accept") == "revoked")
     }
@@ -83,7 +82,7 @@ import Testing
       #expect(try parent("issue accept") == "issued")
       #expect(try scene.postern("revoke", "--pid", child).status == 0)
       #expect(try parent("child 0 collect") == "revoked")
-      #expect(try scene.actor()("dial \(scene.folder)/open/web") == "connected")
+      #expect(try scene.actor(as: .own)("dial \(scene.folder)/open/web") == "connected")
       #expect(try parent("collect") == "ok")
     }
   }

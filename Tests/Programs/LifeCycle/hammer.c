@@ -143,7 +143,8 @@ int main(int count, char **arguments)
 			_exit(0);
 		}
 	}
-	while (atomic_load(&counts->before) < 1000 && !atomic_load(&counts->broken))
+	while ((atomic_load(&counts->before) < 1000 || atomic_load(&counts->ready) < processes) &&
+	       !atomic_load(&counts->broken))
 		usleep(1000);
 	printf("hammering with %u\n", atomic_load(&counts->ready));
 	fflush(stdout);
