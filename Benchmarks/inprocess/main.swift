@@ -21,14 +21,16 @@ func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 func measureVerdicts() throws {
   let entity = try SimulatedEntity()
   let object = ObjectID(rawValue: 1)
-  let generation = try entity.addObject(ObjectRecord(id: object, kind: .disk, operations: OperationSet([Opcode.read, .info])))
+  let generation = try entity.addObject(
+    ObjectRecord(id: object, kind: .disk, operations: OperationSet([Opcode.read, .info])))
   var processes: [ProcessResource] = []
   for number in 1...1000 {
     let process = ProcessResource(tgid: UInt32(number), start: UInt64(number))
     _ = try entity.associate(
       AssociationRequest(
         process: process, object: object, application: ApplicationID(rawValue: 1), generation: generation,
-        requested: OperationSet([Opcode.read, .info]), granted: OperationSet([Opcode.read, .info]), processes: 1000), now: 1)
+        requested: OperationSet([Opcode.read, .info]), granted: OperationSet([Opcode.read, .info]), processes: 1000),
+      now: 1)
     processes.append(process)
   }
   let issuer = Issuer.process(processes[499])
