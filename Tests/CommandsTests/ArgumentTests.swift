@@ -45,7 +45,7 @@ import Testing
   @Test func `help offers no command that does not exist yet`() {
     let surroundings = RecordedSurroundings()
     surroundings.run("--help")
-    for absent in ["  open ", "  run ", "  bench ", "  why "] { #expect(!surroundings.printed.contains(absent)) }
+    for absent in ["  open ", "  run ", "  why "] { #expect(!surroundings.printed.contains(absent)) }
   }
 
   @Test(arguments: ["bash", "zsh", "fish"]) func `completions are generated`(shell: String) {
