@@ -44,6 +44,6 @@ install: release ## below $(DESTDIR)$(PREFIX), /usr/local unless told otherwise
 	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install .build/stage
 
 clean: ## removes everything that was built
-	rm -rf .build Fuzz/.build Benchmarks/.build Examples/swift/*/.build
+	rm -rf .build Fuzz/.build Benchmarks/.build .build-bench Examples/swift/*/.build
 
 .PHONY: all help build test check demo bench fuzz soak vm release install clean

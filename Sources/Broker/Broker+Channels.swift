@@ -171,7 +171,7 @@ extension Broker {
     answer(connection, id, .adopted(adopted), descriptor: channel.client)
   }
 
-  func channelReady(_ id: UInt64, _ ready: PollEvents) {
+  func channelReady(_ id: UInt64, _ ready: PollEvents, _ instructions: inout MessageBuffer) {
     guard let channel = channels[id] else { return }
     if ready.contains(.writable) {
       do { try interpreter.drain(channel, observer: self) } catch { return closeChannel(channel) }
@@ -181,10 +181,12 @@ extension Broker {
       if !ready.isDisjoint(with: [.hangUp, .error]) { closeChannel(channel) }
       return
     }
-    if !ready.isDisjoint(with: [.readable, .hangUp, .error, .peerClosed]) { receive(channel) }
+    if !ready.isDisjoint(with: [.readable, .hangUp, .error, .peerClosed]) {
+      receive(channel, into: &instructions)
+    }
   }
 
-  private func receive(_ channel: ObjectChannel) {
+  private func receive(_ channel: ObjectChannel, into instructions: inout MessageBuffer) {
     let sender: SenderCredentials?
     do {
       switch try MessageSocket.receive(channel.socket.rawValue, into: &instructions) {

@@ -113,7 +113,9 @@ extension Broker {
       let row = AssociationRow(
         association: association, object: owner.authorization.object, application: owner.authorization.application,
         process: owner.process, path: record.path, operations: record.operations, generation: record.generation,
-        since: owner.since, expiry: record.expiry == 0 ? 0 : UInt64(bitPattern: Int64(clamping: record.expiry).addingReportingOverflow(bootToWall).partialValue),
+        since: owner.since,
+        expiry: record.expiry == 0
+          ? 0 : UInt64(bitPattern: Int64(clamping: record.expiry).addingReportingOverflow(bootToWall).partialValue),
         state: AssociationRow.State(rawValue: record.state.rawValue) ?? .live)
       guard (try? page.append(row)) == true else {
         page.next = association.rawValue

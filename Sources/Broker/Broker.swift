@@ -28,7 +28,6 @@ public final class Broker {
   let signals: SignalDescriptor
   let timer: TimerDescriptor
   var interpreter: Interpreter
-  var instructions = MessageBuffer(capacity: Bounds.instructionDatagram + 1)
   var request = MessageBuffer(capacity: Bounds.controlMessage + 1)
   let events = Epoll.EventList()
   let witnessed = Epoll.EventList(capacity: 64)
@@ -143,11 +142,13 @@ public final class Broker {
 
   /// Serves until SIGTERM or SIGINT; then every association ends with it.
   public func run() throws(BrokerFailure) {
+    // Not a property: it is used for every instruction, and each use of a property is tracked.
+    var instructions = MessageBuffer(capacity: Bounds.instructionDatagram + 1)
     do throws(SystemError) {
       while !isStopping {
         try epoll.wait(into: events, timeoutMilliseconds: -1)
         for index in 0..<events.count {
-          dispatch(events[index])
+          dispatch(events[index], &instructions)
           closeOverrun()
         }
       }
@@ -155,9 +156,9 @@ public final class Broker {
     stop()
   }
 
-  private func dispatch(_ event: Epoll.Event) {
+  private func dispatch(_ event: Epoll.Event, _ instructions: inout MessageBuffer) {
     switch Token(rawValue: event.token) {
-    case .channel(let id): channelReady(id, event.events)
+    case .channel(let id): channelReady(id, event.events, &instructions)
     case .connection(let id): connectionReady(id, event.events)
     case .session(let id): sessionReady(id, event.events)
     case .listener: acceptConnections()

@@ -58,7 +58,9 @@ public enum MessageSocket {
     var attached: [Int32] = []
     if count > 0 {
       // SAFETY: a tuple of 253 numbers of the same type; the kernel's first `count` were copied there.
-      attached = unsafe withUnsafeBytes(of: &received.descriptors) { unsafe Array($0.bindMemory(to: Int32.self).prefix(count)) }
+      attached = unsafe withUnsafeBytes(of: &received.descriptors) {
+        unsafe Array($0.bindMemory(to: Int32.self).prefix(count))
+      }
     }
     var only: PeerDescriptor?
     if count == 1 { only = PeerDescriptor(Descriptor(adopting: attached[0])) } else { PeerDescriptor.close(attached) }

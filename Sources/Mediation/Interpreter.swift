@@ -49,11 +49,11 @@ public struct Interpreter: ~Copyable {
   ///
   /// - Parameters:
   ///   - issuer: who sent it, as the broker verified after the receive.
-  ///   - now: boottime nanoseconds.
+  ///   - now: boottime nanoseconds; read only where an expiry or the entity asks.
   /// - Throws: what is wrong with the datagram; nothing of it has been performed.
   public mutating func interpret(
-    _ elements: Span<UInt8>, _ bytes: RawSpan, on channel: ObjectChannel, issuer: ProcessResource, now: UInt64,
-    observer: some InterpreterObserver
+    _ elements: Span<UInt8>, _ bytes: RawSpan, on channel: ObjectChannel, issuer: ProcessResource,
+    now: @autoclosure () -> UInt64, observer: some InterpreterObserver
   ) throws(WireError) {
     var batch = try InstructionBatch(decoding: elements)
     while let frame = try batch.next(elements) {
@@ -94,7 +94,7 @@ public struct Interpreter: ~Copyable {
         guard case .perform(let opcode) = item.frame.action else { continue }
         item.payload.withRawSpan { payload in
           perform(
-            opcode, item.frame, payload, on: channel, issuer: item.process, now: now, isFirst: false,
+            opcode, item.frame, payload, on: channel, issuer: item.process, now: { now }, isFirst: false,
             observer: observer)
         }
       }
@@ -167,10 +167,10 @@ public struct Interpreter: ~Copyable {
 
   private mutating func perform(
     _ opcode: Opcode, _ frame: InstructionFrame, _ payload: RawSpan, on channel: ObjectChannel,
-    issuer: ProcessResource, now: UInt64, isFirst: Bool = true, observer: some InterpreterObserver
+    issuer: ProcessResource, now: () -> UInt64, isFirst: Bool = true, observer: some InterpreterObserver
   ) {
     let instruction = Instruction(opcode: opcode, object: channel.session.objectID, operands: frame.operands)
-    switch channel.verdicts.check(instruction, issuer: .process(issuer), now: now, entity: entity) {
+    switch channel.verdicts.check(instruction, issuer: .process(issuer), now: now(), entity: entity) {
     case .refused(let reason):
       refuse(Refusal(reason), instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
     case .granted(let grant):

@@ -8,11 +8,12 @@ public struct ProcessTree: Sendable {
   private struct Node {
     var pid: Int32
     var parent: UInt64?
-    /// Holders among the ancestors, by object, as they were when this process was forked, and what ancestors that have
-    /// ended since held.
+    /// Holders among the ancestors, by object, as they were when this process was forked.
     var inherited: [ObjectID: ProcessResource] = [:]
     /// This process itself, for each object that it holds.
     var held: [ObjectID: ProcessResource] = [:]
+    /// What ancestors held that stood between this process and `parent` and have ended.
+    var bequest: [ObjectID: ProcessResource] = [:]
     /// Itself and its ancestors, as far as revokes name them; an exec frees nobody.
     var revoked: [ProcessResource] = []
     var children: Set<UInt64> = []
@@ -78,7 +79,8 @@ public struct ProcessTree: Sendable {
     if let parent = node.parent { nodes[parent]?.children.remove(id) }
     for child in node.children {
       guard var orphan = nodes[child] else { continue }
-      if orphan.parentExecs == node.execs { orphan.inherited.merge(node.held) { own, _ in own } }
+      if orphan.parentExecs == node.execs { orphan.bequest.merge(node.held) { nearer, _ in nearer } }
+      if orphan.parentExecs == 0 { orphan.bequest.merge(node.bequest) { nearer, _ in nearer } }
       orphan.parent = node.parent
       orphan.parentExecs = orphan.parentExecs == 0 ? node.parentExecs : Self.severed
       nodes[child] = orphan
@@ -124,6 +126,7 @@ public struct ProcessTree: Sendable {
   public mutating func lost() {
     for (id, node) in nodes {
       nodes[id]?.inherited = [:]
+      nodes[id]?.bequest = [:]
       nodes[id]?.parent = nil
       nodes[id]?.children = []
       guard node.held.isEmpty, node.revoked.isEmpty else { continue }
@@ -138,12 +141,13 @@ public struct ProcessTree: Sendable {
   public func holder(aboveOf pid: Int32, object: ObjectID) -> ProcessResource? {
     guard let id = current[pid], var node = nodes[id], node.execs == 0 else { return nil }
     if let inherited = node.inherited[object] { return inherited }
-    while let parentID = node.parent, let parent = nodes[parentID] {
+    while true {
+      if let held = node.bequest[object] { return held }
+      guard let parentID = node.parent, let parent = nodes[parentID] else { return nil }
       if node.parentExecs == parent.execs, let held = parent.held[object] { return held }
       guard node.parentExecs == 0 else { return nil }
       node = parent
     }
-    return nil
   }
 
   /// All live descendants of `pid`, itself included.

@@ -208,11 +208,17 @@ struct Place: Hashable {
   var policyPlace: PolicyPlace { PolicyPlace(file: file, line: position.line, column: position.column) }
 }
 
-/// A key with its place and value.
-struct Entry {
-  var name: String
-  var place: Place
-  var value: Node
+/// A key with its place and value. A class because entries are handed around much, and a copied node costs many retains.
+final class Entry {
+  let name: String
+  let place: Place
+  let value: Node
+
+  init(name: String, place: Place, value: Node) {
+    self.name = name
+    self.place = place
+    self.value = value
+  }
 }
 
 /// The known keys of a mapping.

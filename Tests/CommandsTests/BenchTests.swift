@@ -1,5 +1,6 @@
 import Instructions
 import Testing
+import Wire
 
 @testable import PosternCommands
 

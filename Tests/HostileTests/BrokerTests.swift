@@ -88,7 +88,8 @@ import Wire
     }
   }
 
-  @Test(.enabled(if: Tier.root)) func `a broker without descriptors left says so, serves its holders, and lets root end it`() throws {
+  @Test(.enabled(if: Tier.root))
+  func `a broker without descriptors left says so, serves its holders, and lets root end it`() throws {
     try Target.run(launcher: ["/usr/bin/prlimit", "--nofile=96:96"]) { target in
       let holder = try target.hostile()
       let connection = try holder.connection()
@@ -112,7 +113,9 @@ import Wire
     }
   }
 
-  @Test(.enabled(if: Tier.root)) func `grants are denied while the journal has no room and again given when it has`() throws {
+  @Test(.enabled(if: Tier.root)) func `grants are denied while the journal has no room and again given when it has`()
+    throws
+  {
     let state = FileManager.default.temporaryDirectory.path + "/postern-full-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(atPath: state) }
@@ -121,8 +124,7 @@ import Wire
     defer { _ = try? Programs.run(["/usr/bin/umount", "-l", state]) }
     try Target.run { target in
       target.stop()
-      try FileManager.default.removeItem(atPath: target.folder + "/state")
-      try FileManager.default.createSymbolicLink(atPath: target.folder + "/state", withDestinationPath: state)
+      target.state = state + "/journal"
       try target.start()
       let ballast = state + "/ballast"
       let dd = try Programs.run(["/usr/bin/dd", "if=/dev/zero", "of=\(ballast)", "bs=4k"])

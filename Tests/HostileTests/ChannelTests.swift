@@ -54,7 +54,8 @@ import Wire
     }
   }
 
-  @Test(.enabled(if: Tier.root)) func `a process that opens one object again and again meets its user's limit`() throws {
+  @Test(.enabled(if: Tier.root)) func `a process that opens one object again and again meets its user's limit`() throws
+  {
     try Target.run { target in
       let attacker = try target.hostile()
       let connection = try attacker.connection()
@@ -102,7 +103,7 @@ import Wire
     try Target.run { target in
       for _ in 0..<10 {
         let attacker = try target.hostile()
-        let channel = try attacker.open("door", on: try attacker.connection())
+        let channel = try attacker.listening("door", on: try attacker.connection())
         let accept = InstructionFrame(action: .perform(.accept), cookie: 1)
         for _ in 0..<20 { try attacker.send(try Hostile.datagram([accept]), on: channel.socket) }
         attacker.end()
@@ -125,7 +126,7 @@ import Wire
   @Test(.enabled(if: Tier.root)) func `a user has so many waiting instructions and no more`() throws {
     try Target.run { target in
       let attacker = try target.hostile()
-      let channel = try attacker.open("door", on: try attacker.connection())
+      let channel = try attacker.listening("door", on: try attacker.connection())
       let accepts = (0..<64).map { InstructionFrame(action: .perform(.accept), cookie: UInt64($0)) }
       for _ in 0..<5 { try attacker.send(try Hostile.datagram(accepts), on: channel.socket) }
       let refused = try attacker.completions(on: channel.socket)
@@ -160,7 +161,7 @@ import Wire
   @Test func `a child cannot cancel what its parent waits for`() throws {
     try Target.run { target in
       let attacker = try target.hostile()
-      let channel = try attacker.open("door", on: try attacker.connection())
+      let channel = try attacker.listening("door", on: try attacker.connection())
       let accept = InstructionFrame(action: .perform(.accept), cookie: 11)
       try attacker.send(try Hostile.datagram([accept]), on: channel.socket)
       #expect(try attacker("fork").hasPrefix("child"))

@@ -175,6 +175,18 @@ final class Hostile {
     return only
   }
 
+  /// Opens a socket object and makes it listen.
+  func listening(_ object: String, on connection: Int) throws -> Channel {
+    let channel = try open(object, on: connection)
+    for opcode in [Opcode.bind, .listen] {
+      let frame = InstructionFrame(action: .perform(opcode), cookie: 1, operands: Operands(length: 16))
+      try send(try Hostile.datagram([frame]), on: channel.socket)
+      let result = try completions(on: channel.socket).first?.result
+      guard result == 0 else { throw HarnessFailure(description: "\(opcode): \(String(describing: result))") }
+    }
+    return channel
+  }
+
   static func transferDatagram(cookie: UInt64 = 7) throws -> [UInt8] {
     try datagram(
       [

@@ -17,6 +17,7 @@ final class Target {
   private var broker = Process()
   private var clients: [Hostile] = []
   private var prefix: [String] = []
+  var state: String
 
   var socket: String { folder + "/socket" }
   var policyPath: String { folder + "/policy.yaml" }
@@ -41,7 +42,6 @@ final class Target {
 
   /// - Parameters:
   ///   - launcher: what stands before the broker's command line (prlimit).
-  ///   - leavesMore: descriptors that are allowed to be left.
   static func run(
     _ policy: String = Target.policy, launcher: [String] = [], _ body: (Target) throws -> Void
   ) throws {
@@ -65,6 +65,7 @@ final class Target {
     folder = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
+    state = folder + "/state"
     try write("image", String(repeating: "A", count: 1 << 20))
     try write("policy.yaml", policy)
   }
@@ -79,7 +80,7 @@ final class Target {
     broker = Process()
     let line =
       prefix + [
-        try Programs.path("posternd"), "--policy", policyPath, "--socket", socket, "--state-dir", folder + "/state",
+        try Programs.path("posternd"), "--policy", policyPath, "--socket", socket, "--state-dir", state,
       ]
     _ = FileManager.default.createFile(atPath: folder + "/errors", contents: nil)
     broker.executableURL = URL(fileURLWithPath: line[0])
@@ -96,7 +97,7 @@ final class Target {
   func rival(socket: String? = nil, state: String? = nil) throws -> (status: Int32, errors: String) {
     try Programs.run([
       try Programs.path("posternd"), "--policy", policyPath, "--socket", socket ?? self.socket, "--state-dir",
-      state ?? folder + "/state",
+      state ?? self.state,
     ])
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// A running `actor` program (Tests/Programs/actor.c), which does what it is told one line at a time.
 final class Actor {
@@ -9,8 +10,8 @@ final class Actor {
   private var pending = Data()
 
   init(_ line: [String]) throws {
-    process.executableURL = URL(fileURLWithPath: line[0])
-    process.arguments = Array(line.dropFirst())
+    process.executableURL = URL(fileURLWithPath: try Programs.path("launch"))
+    process.arguments = line
     process.standardInput = input
     process.standardOutput = output
     try process.run()
@@ -45,7 +46,7 @@ final class Actor {
   /// Ends it; its children end with the pipes that it told them through.
   func end() {
     try? input.fileHandleForWriting.close()
-    if process.isRunning { process.terminate() }
+    if process.isRunning { kill(pid, SIGKILL) }
     process.waitUntilExit()
   }
 

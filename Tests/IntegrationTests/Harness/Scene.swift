@@ -64,8 +64,8 @@ final class Scene {
         try Programs.path("posternd"), "--policy", policyPath, "--socket", socket, "--state-dir", folder + "/state",
       ]
     try write("errors", "")
-    broker.executableURL = URL(fileURLWithPath: line[0])
-    broker.arguments = Array(line.dropFirst())
+    broker.executableURL = URL(fileURLWithPath: try Programs.path("launch"))
+    broker.arguments = line
     broker.standardInput = FileHandle.nullDevice
     broker.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/errors"))
     try broker.run()
