@@ -65,7 +65,7 @@ public struct Interpreter: ~Copyable {
         cancel(frame, on: channel, issuer: issuer, observer: observer)
       case .arm:
         // It reads the object's state, so it needs an association, of whatever operations.
-        if let reason = missingAssociation(of: issuer, on: channel, now: now) {
+        if let reason = missingAssociation(of: issuer, on: channel, now: now()) {
           let instruction = Instruction(opcode: .wait, object: channel.session.objectID, operands: frame.operands)
           refuse(
             Refusal(reason), instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
