@@ -130,11 +130,7 @@ public struct JournalFile: ~Copyable, Sendable {
 
   /// Bytes.
   public borrowing func size() throws(SystemError) -> UInt64 {
-    let number = descriptor.rawValue
-    var status = stat()
-    // SAFETY: fills our own structure.
-    _ = try retrying("fstat", path) { Int(unsafe fstat(number, &status)) }
-    return UInt64(clamping: status.st_size)
+    do { return try descriptor.status().size } catch { throw named(error) }
   }
 
   /// Appends up to `count` bytes from `offset` to `bytes`; returns how many, 0 at the end.
@@ -157,12 +153,10 @@ public struct JournalFile: ~Copyable, Sendable {
 
   /// Writes bytes at `offset`; returns how many, which may be fewer (pwrite(2)).
   public borrowing func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(SystemError) -> Int {
-    let number = descriptor.rawValue
-    let position = off_t(clamping: offset)
-    return try retrying("pwrite", path) {
-      // SAFETY: the span's bytes live for the call.
-      unsafe bytes.withUnsafeBytes { unsafe pwrite(number, $0.baseAddress, $0.count, position) }
-    }
+    do {
+      // SAFETY: bytes are bytes; the span lives for the call.
+      return try descriptor.write(unsafe bytes.bytes, at: offset)
+    } catch { throw named(error) }
   }
 
   public borrowing func truncate(to length: UInt64) throws(SystemError) {
@@ -172,7 +166,10 @@ public struct JournalFile: ~Copyable, Sendable {
 
   /// Waits until the data and the length are on disk (fdatasync(2)).
   public borrowing func synchronize() throws(SystemError) {
-    let number = descriptor.rawValue
-    _ = try retrying("fdatasync", path) { Int(fdatasync(number)) }
+    do { try descriptor.synchronize() } catch { throw named(error) }
+  }
+
+  private borrowing func named(_ error: SystemError) -> SystemError {
+    SystemError(errno: error.errno, operation: error.operation, path: path)
   }
 }

@@ -132,8 +132,24 @@ extension Reading {
     if let entry = top["grants"] { readGrants(entry.value, into: &draft) }
   }
 
+  /// Reads what stands under names of its own; one that is wrong is remembered, so that nobody calls it unknown as well.
+  func readNamed<Value>(
+    _ entries: [Entry], _ what: String, into draft: inout Draft, _ list: WritableKeyPath<Draft, [Located<Value>]>,
+    broken: WritableKeyPath<Draft, Set<String>>, _ read: (Entry) -> Value?
+  ) {
+    for entry in entries {
+      guard isNew(entry, what, in: &draft) else { continue }
+      let named = isName(entry, of: "an \(what)")
+      if let value = read(entry), named {
+        draft[keyPath: list].append(Located(value: value, place: entry.place))
+      } else {
+        draft[keyPath: broken].insert(entry.name)
+      }
+    }
+  }
+
   /// Whether a name is free in all files; if not, both places are named.
-  func isNew(_ entry: Entry, _ what: String, in draft: inout Draft) -> Bool {
+  private func isNew(_ entry: Entry, _ what: String, in draft: inout Draft) -> Bool {
     let key = "\(what) \(entry.name)"
     if let earlier = draft.places[key] {
       error(entry.place, "\(what) \"\(entry.name)\" is defined twice; first at \(earlier.policyPlace.description)")

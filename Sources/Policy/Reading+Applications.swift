@@ -3,15 +3,8 @@ import Yams
 
 extension Reading {
   func readApplications(_ node: Node, into draft: inout Draft) {
-    for entry in entries(node, expected: "a mapping of application names to selectors") ?? [] {
-      guard isNew(entry, "application", in: &draft) else { continue }
-      let named = isName(entry, of: "an application")
-      if let application = application(entry), named {
-        draft.applications.append(Located(value: application, place: entry.place))
-      } else {
-        draft.brokenApplications.insert(entry.name)
-      }
-    }
+    let entries = entries(node, expected: "a mapping of application names to selectors") ?? []
+    readNamed(entries, "application", into: &draft, \.applications, broken: \.brokenApplications) { application($0) }
   }
 
   private func application(_ entry: Entry) -> ApplicationDefinition? {

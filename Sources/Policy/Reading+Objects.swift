@@ -4,15 +4,8 @@ import Yams
 
 extension Reading {
   func readObjects(_ node: Node, into draft: inout Draft) {
-    for entry in entries(node, expected: "a mapping of object names to objects") ?? [] {
-      guard isNew(entry, "object", in: &draft) else { continue }
-      let named = isName(entry, of: "an object")
-      if let object = object(entry), named {
-        draft.objects.append(Located(value: object, place: entry.place))
-      } else {
-        draft.brokenObjects.insert(entry.name)
-      }
-    }
+    let entries = entries(node, expected: "a mapping of object names to objects") ?? []
+    readNamed(entries, "object", into: &draft, \.objects, broken: \.brokenObjects) { object($0) }
   }
 
   private func object(_ entry: Entry) -> ObjectDefinition? {

@@ -108,11 +108,7 @@ import Testing
   @Test func `a full queue denies required records and counts the others in one gap record`() throws {
     let scratch = try Scratch()
     let gate = try Gate()
-    let journal = try scratch.open(
-      fault: { step in
-        if step == .create { gate.pass() }
-        return nil
-      }, change: { $0.capacity = 4 })
+    let journal = try scratch.open(fault: gate.atCreate, change: { $0.capacity = 4 })
     #expect(journal.submit(refusal(), durability: .none) == .queued(sequence: 1))
     gate.waitUntilReached()
     for sequence in 2...5 as ClosedRange<UInt64> {
@@ -149,11 +145,7 @@ import Testing
   @Test func `a gap at the end keeps its numbers over a restart`() throws {
     let scratch = try Scratch()
     let gate = try Gate()
-    let journal = try scratch.open(
-      fault: { step in
-        if step == .create { gate.pass() }
-        return nil
-      }, change: { $0.capacity = 1 })
+    let journal = try scratch.open(fault: gate.atCreate, change: { $0.capacity = 1 })
     _ = journal.submit(refusal(), durability: .none)
     gate.waitUntilReached()
     _ = journal.submit(refusal(), durability: .none)
@@ -168,11 +160,7 @@ import Testing
   @Test func `the queue is bounded in bytes too`() throws {
     let scratch = try Scratch()
     let gate = try Gate()
-    let journal = try scratch.open(
-      fault: { step in
-        if step == .create { gate.pass() }
-        return nil
-      }, change: { $0.capacityBytes = 8192 })
+    let journal = try scratch.open(fault: gate.atCreate, change: { $0.capacityBytes = 8192 })
     _ = journal.submit(refusal(), durability: .none)
     gate.waitUntilReached()
     let long = ByteString(bytes: [UInt8](repeating: 0x61, count: 4000))

@@ -97,6 +97,14 @@ final class Gate: Sendable {
     released.wait(milliseconds: 20_000)
   }
 
+  /// For a journal whose writer shall stand still before it makes a segment.
+  var atCreate: @Sendable (JournalStep) -> Int32? {
+    { [self] step in
+      if step == .create { pass() }
+      return nil
+    }
+  }
+
   func waitUntilReached() { reached.wait(milliseconds: 20_000) }
 
   func release() {

@@ -62,6 +62,17 @@ extension BusOperations {
   }
 }
 
+/// A bus object that is one open device and nothing else.
+protocol DeviceOperations: BusOperations {
+  var device: BusDevice { get }
+}
+
+extension DeviceOperations {
+  var mayBlock: Bool { device.mayBlock }
+  var readiness: Int32? { nil }
+  var footprint: Footprint? { Footprint(device) }
+}
+
 extension Footprint {
   /// The part of a bus device that an object covers.
   init(_ device: BusDevice, range: ByteRange? = nil) {

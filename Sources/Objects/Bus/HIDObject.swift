@@ -8,11 +8,11 @@ import Linux
 /// - write: one output report, its number (or 0) first.
 /// - wait: done (0) when a report is there.
 /// - control: the requests of `BusControl` on `hid`.
-final class HIDObject: BusOperations {
+final class HIDObject: DeviceOperations {
   /// HID_MAX_BUFFER_SIZE of include/linux/hid.h.
   static let reportLimit = 16384
 
-  private let device: BusDevice
+  let device: BusDevice
 
   init(_ device: BusDevice, operations: OperationSet) {
     self.device = device
@@ -21,9 +21,7 @@ final class HIDObject: BusOperations {
 
   let recalled = RecallMark()
   let operations: OperationSet
-  var mayBlock: Bool { device.mayBlock }
   var readiness: Int32? { device.readiness }
-  var footprint: Footprint? { Footprint(device) }
 
   func start(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect {
     let instruction = grant.instruction

@@ -6,8 +6,8 @@ import Linux
 ///
 /// transfer: the payload is written, then `length` bytes are read after a repeated START; the result counts the bytes
 /// read. Neither: the address alone is sent (acknowledge polling). At most 8,192 bytes each way, else EINVAL.
-final class I2CObject: BusOperations {
-  private let device: BusDevice
+final class I2CObject: DeviceOperations {
+  let device: BusDevice
   private let address: UInt16
 
   /// - Throws: EINVAL for an address that neither 7 nor 10 bits hold.
@@ -19,8 +19,6 @@ final class I2CObject: BusOperations {
 
   let recalled = RecallMark()
   let operations = OperationSet(.transfer)
-  var mayBlock: Bool { device.mayBlock }
-  var readiness: Int32? { nil }
   /// Slaves on one bus are different parts of it, as the addresses are.
   var footprint: Footprint? { Footprint(device, range: ByteRange(offset: UInt64(address), length: 1)) }
 

@@ -6,8 +6,8 @@ import Linux
 ///
 /// transfer: one chip select in which the payload goes out, then `length` zero bytes; what comes in meanwhile is read, and
 /// the result counts it. Neither: EINVAL.
-final class SPIObject: BusOperations {
-  private let device: BusDevice
+final class SPIObject: DeviceOperations {
+  let device: BusDevice
 
   init(_ device: BusDevice, mode: UInt8, speed: UInt32, bits: UInt8) throws(SystemError) {
     try device.spiConfigure(mode: mode, speed: speed, bits: bits)
@@ -16,9 +16,6 @@ final class SPIObject: BusOperations {
 
   let recalled = RecallMark()
   let operations = OperationSet(.transfer)
-  var mayBlock: Bool { device.mayBlock }
-  var readiness: Int32? { nil }
-  var footprint: Footprint? { Footprint(device) }
 
   func execute(
     _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan

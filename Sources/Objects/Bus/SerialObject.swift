@@ -8,12 +8,12 @@ import Linux
 /// - write: what the line takes at once; the result counts it, and `wouldBlock` means none.
 /// - wait: done (0) when there is something to read, or the line hung up.
 /// - control: the requests of `BusControl` on `serial`.
-final class SerialObject: BusOperations {
+final class SerialObject: DeviceOperations {
   /// How long a read waits for its bytes.
   static let patience: UInt64 = 1_000_000_000
 
   private let patience: UInt64
-  private let device: BusDevice
+  let device: BusDevice
   private let previous: TerminalSettings
 
   /// - Throws: ENOTTY where it is no tty; EINVAL for settings it did not take. The tty has its old settings then.
@@ -54,9 +54,7 @@ final class SerialObject: BusOperations {
 
   let recalled = RecallMark()
   let operations: OperationSet
-  var mayBlock: Bool { device.mayBlock }
   var readiness: Int32? { device.readiness }
-  var footprint: Footprint? { Footprint(device) }
 
   func start(_ grant: consuming Grant, payload: RawSpan, into output: inout OutputRawSpan) -> Effect {
     let instruction = grant.instruction

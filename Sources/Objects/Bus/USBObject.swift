@@ -3,8 +3,8 @@ import Instructions
 import Linux
 
 /// A device of usbfs; control only: the requests of `BusControl` on `usb`.
-final class USBObject: BusOperations {
-  private let device: BusDevice
+final class USBObject: DeviceOperations {
+  let device: BusDevice
 
   init(_ device: BusDevice) {
     self.device = device
@@ -12,9 +12,6 @@ final class USBObject: BusOperations {
 
   let recalled = RecallMark()
   let operations = OperationSet(.control)
-  var mayBlock: Bool { device.mayBlock }
-  var readiness: Int32? { nil }
-  var footprint: Footprint? { Footprint(device) }
 
   func execute(
     _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan
