@@ -75,6 +75,9 @@ let package = Package(
       name: "posternd", dependencies: ["Broker", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: swift),
     .executableTarget(name: "postern", dependencies: ["PosternCommands"], swiftSettings: swift),
+    .executableTarget(
+      name: "benchmarks", dependencies: ["Audit", "Entity", "Linux", "Authority", "Instructions"],
+      path: "Benchmarks/inprocess", swiftSettings: swift),
 
     tests("InstructionsTests", ["Instructions", "KernelEntity"]),
     tests("AuthorityTests", ["Authority", "Instructions"]),

@@ -123,6 +123,7 @@ extension Broker {
       id: association.id, process: association.process, object: association.object,
       application: association.application, uid: uid, channels: channels, authorization: authorization,
       runtimeGrants: authorization.runtimeGrants, since: Clock.wall())
+    channel.requestsPerSecond = authorization.requestsPerSecond
     channel.session.users.insert(association.id)
     entry.associations[association.object] = association.id
     entry.channels.insert(channel.id)
@@ -170,7 +171,7 @@ extension Broker {
     answer(connection, id, .adopted(adopted), descriptor: channel.client)
   }
 
-  func channelReady(_ id: UInt64, _ ready: PollEvents) {
+  func channelReady(_ id: UInt64, _ ready: PollEvents, _ instructions: inout MessageBuffer) {
     guard let channel = channels[id] else { return }
     if ready.contains(.writable) {
       do { try interpreter.drain(channel, observer: self) } catch { return closeChannel(channel) }
@@ -180,10 +181,12 @@ extension Broker {
       if !ready.isDisjoint(with: [.hangUp, .error]) { closeChannel(channel) }
       return
     }
-    if !ready.isDisjoint(with: [.readable, .hangUp, .error, .peerClosed]) { receive(channel) }
+    if !ready.isDisjoint(with: [.readable, .hangUp, .error, .peerClosed]) {
+      receive(channel, into: &instructions)
+    }
   }
 
-  private func receive(_ channel: ObjectChannel) {
+  private func receive(_ channel: ObjectChannel, into instructions: inout MessageBuffer) {
     let sender: SenderCredentials?
     do {
       switch try MessageSocket.receive(channel.socket.rawValue, into: &instructions) {
@@ -198,8 +201,9 @@ extension Broker {
     } catch { return closeChannel(channel) }
     stranger = nil
     // After the receive and before the verdict: what ended or changed by now was so, or might have been, when it sent.
-    observeProcesses()
-    let issuer = identity(of: sender, on: channel)
+    let hasObserved = observeProcesses()
+    bindInherited(sender, on: channel)
+    let issuer = identity(of: sender, hasObserved: hasObserved)
     do {
       try instructions.withSpans { (elements, bytes) throws(WireError) in
         try interpreter.interpret(
@@ -211,12 +215,15 @@ extension Broker {
   /// Who sent an instruction: the process resource that is known by this pid, if its pin still stands.
   ///
   /// A pid that nobody is registered under names a process without associations, with a start time that matches none.
-  private func identity(of sender: SenderCredentials?, on channel: ObjectChannel) -> ProcessResource {
+  ///
+  /// - Parameter hasObserved: `observeProcesses` has just removed from `processes` whoever it saw to have ended.
+  private func identity(of sender: SenderCredentials?, hasObserved: Bool) -> ProcessResource {
     guard let sender, sender.pid > 0 else { return ProcessResource(tgid: 0, start: 0) }
     guard let entry = processes[sender.pid] else {
       return ProcessResource(tgid: UInt32(sender.pid), start: 0)
     }
-    switch entry.pin.state(watchingImage: processEvents == nil) {
+    let isKnownAlive = hasObserved && entry.isWitnessed
+    switch entry.pin.state(watchingEnd: !isKnownAlive, watchingImage: processEvents == nil) {
     case .current: break
     case .execed: execed(entry)
     case .ended:
@@ -357,13 +364,12 @@ extension Broker: InterpreterObserver {
   ) -> Refusal? {
     // A grant counts from when its record is on disk; who waits for the reply never sees this.
     if let association, unrecorded.contains(association) { return Refusal(.undecidable) }
-    let owner = channel.association.flatMap { associationOwners[$0] }
-    guard let rate = owner?.authorization.requestsPerSecond else { return nil }
+    guard let rate = channel.requestsPerSecond, let association = channel.association else { return nil }
     let now = Clock.boottime()
     var bucket = rates[channel.applicationName] ?? RateBucket(tokens: Double(rate), filled: now)
     let taken = bucket.take(perSecond: rate, now: now)
     rates[channel.applicationName] = bucket
-    return taken ? nil : Refusal(.quota, message: owner?.authorization.message ?? "")
+    return taken ? nil : Refusal(.quota, message: associationOwners[association]?.authorization.message ?? "")
   }
 
   public func mayWait(_ channel: ObjectChannel) -> Bool {

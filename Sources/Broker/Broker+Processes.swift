@@ -11,14 +11,16 @@ extension Broker {
   ///
   /// Called after each receive and before its verdict: the kernel queues a fork before the child can send, an exec
   /// before the new program can, and a pidfd is readable once its process has ended.
-  func observeProcesses() {
+  ///
+  /// - Returns: false where that could not be looked at.
+  @discardableResult func observeProcesses() -> Bool {
     while true {
-      guard (try? witness.wait(into: &witnessed, timeoutMilliseconds: 0)) != nil, witnessed.count > 0 else { return }
+      guard (try? witness.wait(into: witnessed, timeoutMilliseconds: 0)) != nil else { return false }
       for index in 0..<witnessed.count {
         let token = witnessed[index].token
         if token == Broker.eventsToken { drainProcessEvents() } else { processEnded(Int32(truncatingIfNeeded: token)) }
       }
-      if witnessed.count < 64 { return }
+      if witnessed.count < 64 { return true }
     }
   }
 
@@ -67,17 +69,21 @@ extension Broker {
     return asker
   }
 
-  /// The entry of the process that the two open messages came from, made or found.
-  func processEntry(for pending: ControlConnection.Pending, _ pin: consuming ProcessPin) -> ProcessEntry {
+  /// The entry of a process that has just been pinned and judged, made or found.
+  func processEntry(_ subject: Subject, _ executablePath: String, _ pin: consuming ProcessPin) -> ProcessEntry {
     let pid = pin.pid
-    if let entry = processes[pid], entry.resource == pending.subject.process { return entry }
+    if let entry = processes[pid], entry.resource == subject.process { return entry }
     if processes[pid] != nil { processEnded(pid) }
     // The pinned process was current a moment ago; if it has ended since, its pidfd says so at once.
-    let entry = ProcessEntry(
-      pid: pid, pin: pin, subject: pending.subject, executablePath: pending.executablePath)
+    let entry = ProcessEntry(pid: pid, pin: pin, subject: subject, executablePath: executablePath)
     processes[pid] = entry
-    try? witness.add(entry.pin.pidfd.rawValue, .readable, token: UInt64(UInt32(bitPattern: pid)))
+    watch(entry)
     return entry
+  }
+
+  private func watch(_ entry: ProcessEntry) {
+    let token = UInt64(UInt32(bitPattern: entry.pid))
+    entry.isWitnessed = (try? witness.add(entry.pin.pidfd.rawValue, .readable, token: token)) != nil
   }
 
   /// The process has a new program image: a stranger, except where a grant keeps its association and the selector still
@@ -106,7 +112,7 @@ extension Broker {
     let dropped = entity.exec(old, newEpoch: new.execEpoch, keep: kept, keepEvidence: !entry.channels.isEmpty)
     try? witness.remove(entry.pin.pidfd.rawValue)
     entry.pin = renewed
-    try? witness.add(entry.pin.pidfd.rawValue, .readable, token: UInt64(UInt32(bitPattern: entry.pid)))
+    watch(entry)
     entry.resource = new
     entry.subject = subject
     entry.executablePath = facts.executablePath ?? ""

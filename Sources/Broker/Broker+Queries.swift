@@ -56,13 +56,14 @@ extension Broker {
     let facts = machineFacts()
     for id in objects.keys.sorted() where UInt64(id.rawValue) >= query.cursor {
       guard let object = objects[id], query.name.isEmpty || query.name == object.definition.name,
-        caller.isAdministrator || mayKnow(object, caller, facts)
+        let operations = caller.isAdministrator
+          ? object.definition.availableOperations : granted(object, to: caller, facts)
       else { continue }
       let row = ObjectRow(
         object: id, name: object.definition.name, kind: object.definition.kind,
-        operations: object.definition.availableOperations, generation: object.generation,
+        operations: operations, generation: object.generation,
         associations: UInt32(associationOwners.values.count { $0.object == id }),
-        specification: object.definition.summary, unavailable: object.lastFailure)
+        specification: object.definition.summary, unavailable: object.whyUnavailable)
       guard (try? page.append(row)) == true else {
         page.next = UInt64(id.rawValue)
         break
@@ -71,25 +72,31 @@ extension Broker {
     return page
   }
 
-  private func mayKnow(_ object: BrokeredObject, _ caller: Caller, _ facts: MachineFacts) -> Bool {
+  /// What the caller may do with the object; nil: they may not know of it.
+  private func granted(_ object: BrokeredObject, to caller: Caller, _ facts: MachineFacts) -> OperationSet? {
     let asked = OpenRequest(subject: caller.subject, object: object.definition.name)
-    guard case .refused(let refusal) = policy.judge(open: asked, authority: authority, facts: facts) else {
-      return true
+    switch policy.judge(open: asked, authority: authority, facts: facts) {
+    case .authorized(let authorization): return authorization.operations
+    case .refused(let refusal): return refusal.told.reason == .noSuchObject ? nil : []
     }
-    return refusal.told.reason != .noSuchObject
   }
 
   func answerAssociations(
     _ query: AssociationQuery, id: UInt64, for caller: Caller, on connection: ControlConnection
   ) {
-    if query.pid != 0, !caller.isAdministrator, let entry = processes[Int32(bitPattern: query.pid)],
-      entry.subject.effectiveUID != caller.uid
-    {
+    if query.pid != 0, !caller.isAdministrator, isForeign(Int32(bitPattern: query.pid), to: caller) {
       recordForbidden(.associations, by: caller)
       return answer(
         connection, id, .failed(Failure(errno: ErrorCode.notPermitted, text: "that process is another user's")))
     }
     answer(connection, id, .associations(associations(query, for: caller)))
+  }
+
+  /// Whether the process is another user's; one that does not exist is nobody's.
+  private func isForeign(_ pid: Int32, to caller: Caller) -> Bool {
+    guard pid > 0 else { return false }
+    let uid = processes[pid]?.subject.effectiveUID ?? ProcessFacts(of: pid).effectiveUID
+    return uid.map { $0 != caller.uid } ?? false
   }
 
   private func associations(_ query: AssociationQuery, for caller: Caller) -> Page<AssociationRow> {
@@ -200,7 +207,8 @@ extension Broker {
         for item in try JournalReader.newest(
           limit, directory: configuration.stateDirectory, matching: filter, among: Self.auditSpan)
         {
-          guard case .record(let record) = item else { continue }
+          guard case .record(let found) = item else { continue }
+          let record = shown(found, to: caller)
           rows.append(AuditRow(bytes: record.encoded))
           last = record.nextSequence - 1
         }
@@ -221,11 +229,27 @@ extension Broker {
       while page.rows.count < limit, looked < Self.auditSpan, let item = try reader.next() {
         looked += 1
         guard case .record(let record) = item else { continue }
-        if filter.matches(record), (try? page.append(AuditRow(bytes: record.encoded))) != true { break }
+        if filter.matches(record),
+          (try? page.append(AuditRow(bytes: shown(record, to: caller).encoded))) != true
+        {
+          break
+        }
         page.next = record.nextSequence - 1
       }
       return (page, looked < Self.auditSpan)
     } catch { return nil }
+  }
+
+  /// What a caller may see of a record: whoever was told that there is no such object is not told by the journal that
+  /// there is, and which grant was nearest.
+  private func shown(_ record: AuditRecord, to caller: Caller) -> AuditRecord {
+    guard !caller.mayReadAudit, record.reason == .noSuchObject else { return record }
+    var shown = record
+    shown.application = nil
+    shown.grant = nil
+    shown.message = nil
+    shown.generation = nil
+    return shown
   }
 
   /// New records are on disk: whoever follows gets theirs.

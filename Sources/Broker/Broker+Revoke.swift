@@ -158,6 +158,10 @@ extension Broker {
       id: nextRuntimeGrant, key: GrantKey(application: order.application, object: order.object),
       operations: order.operations, expiry: order.expires == 0 || overflow ? nil : now &+ span)
     if let mistake = policy.check(grant) {
+      if mistake == .unknownObject || mistake == .unknownApplication {
+        return answer(
+          connection, id, .refused(RefusedReply(Refusal(.noSuchObject, message: text(of: mistake, order)))))
+      }
       return answer(connection, id, .failed(Failure(errno: ErrorCode.invalid, text: text(of: mistake, order))))
     }
     nextRuntimeGrant += 1

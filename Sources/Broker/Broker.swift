@@ -28,10 +28,9 @@ public final class Broker {
   let signals: SignalDescriptor
   let timer: TimerDescriptor
   var interpreter: Interpreter
-  var instructions = MessageBuffer(capacity: Bounds.instructionDatagram + 1)
   var request = MessageBuffer(capacity: Bounds.controlMessage + 1)
-  var events = Epoll.EventList()
-  var witnessed = Epoll.EventList(capacity: 64)
+  let events = Epoll.EventList()
+  let witnessed = Epoll.EventList(capacity: 64)
 
   var policy: PolicyModel
   var policyWarnings: [PolicyMistake]
@@ -106,7 +105,9 @@ public final class Broker {
     do {
       entity = try SimulatedEntity()
     } catch { throw .system(error) }
-    opener = ObjectOpener(simulation: SimulatedBuses())
+    opener = ObjectOpener(
+      simulation: SimulatedBuses(),
+      own: BrokerFiles([configuration.socketPath, configuration.stateDirectory, configuration.policyFile]))
     interpreter = Interpreter(entity: entity, pool: pool)
     journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
     do {
@@ -141,11 +142,13 @@ public final class Broker {
 
   /// Serves until SIGTERM or SIGINT; then every association ends with it.
   public func run() throws(BrokerFailure) {
+    // Not a property: it is used for every instruction, and each use of a property is tracked.
+    var instructions = MessageBuffer(capacity: Bounds.instructionDatagram + 1)
     do throws(SystemError) {
       while !isStopping {
-        try epoll.wait(into: &events, timeoutMilliseconds: -1)
+        try epoll.wait(into: events, timeoutMilliseconds: -1)
         for index in 0..<events.count {
-          dispatch(events[index])
+          dispatch(events[index], &instructions)
           closeOverrun()
         }
       }
@@ -153,9 +156,9 @@ public final class Broker {
     stop()
   }
 
-  private func dispatch(_ event: Epoll.Event) {
+  private func dispatch(_ event: Epoll.Event, _ instructions: inout MessageBuffer) {
     switch Token(rawValue: event.token) {
-    case .channel(let id): channelReady(id, event.events)
+    case .channel(let id): channelReady(id, event.events, &instructions)
     case .connection(let id): connectionReady(id, event.events)
     case .session(let id): sessionReady(id, event.events)
     case .listener: acceptConnections()
@@ -183,7 +186,7 @@ public final class Broker {
     _ = journal.submit(record(.stop), durability: .none)
     pool.stop()
     journal.stop()
-    try? ProcFile.remove(configuration.socketPath)
+    try? removeFile(at: configuration.socketPath)
   }
 
   private static func openJournal(

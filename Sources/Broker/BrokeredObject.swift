@@ -22,6 +22,12 @@ final class BrokeredObject {
     self.generation = generation
   }
 
+  /// Why an open would fail, as far as a look at the path tells; empty: it would not.
+  var whyUnavailable: String {
+    if let path = definition.path, ProcessFacts.identity(path) == nil { return "\(path) is not there" }
+    return lastFailure
+  }
+
   /// Whether every open uses the same socket or device; udp, raw and packet sockets are one per open.
   var isShared: Bool {
     guard case .socket(let specification) = definition.specification else { return true }
@@ -32,17 +38,33 @@ final class BrokeredObject {
 /// Opens privileged objects; the only place where the broker gains a descriptor of one.
 struct ObjectOpener: Sendable {
   let simulation: SimulatedBuses
+  /// Never opened, under whatever name.
+  let own: BrokerFiles
 
   func open(_ definition: ObjectDefinition, operations: OperationSet) throws(SystemError) -> any OpenObject {
     switch definition.specification {
     case .socket(let specification): try SocketObject.open(specification, operations: operations)
-    case .disk(let specification): try DiskObject.open(specification)
+    case .disk(let specification): try DiskObject.open(specification, own: own)
     case .bus(let specification): try BusObject.open(specification, simulation: simulation)
     }
   }
 }
 
 extension ObjectDefinition {
+  /// The file or device file that stands for it, if one does.
+  fileprivate var path: String? {
+    switch specification {
+    case .socket: nil
+    case .disk(let disk): disk.path
+    case .bus(let bus):
+      switch bus.device {
+      case .i2c(let path, _), .hid(let path), .usb(let path): path
+      case .spi(let path, _, _, _), .gpio(let path, _, _, _), .serial(let path, _, _, _): path
+      case .pci, .simulated: nil
+      }
+    }
+  }
+
   var isExclusive: Bool {
     switch specification {
     case .socket: false

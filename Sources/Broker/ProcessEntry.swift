@@ -9,6 +9,8 @@ final class ProcessEntry {
   var resource: ProcessResource
   var subject: Subject
   var executablePath: String
+  /// Its pidfd is among those that `Broker.observeProcesses` looks at.
+  var isWitnessed = false
   /// Live associations, by object.
   var associations: [ObjectID: AssociationID] = [:]
   var channels: Set<UInt64> = []

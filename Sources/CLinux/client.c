@@ -27,10 +27,12 @@ ssize_t clinux_client_receive(int fd, void *data, size_t capacity, int flags, st
 	ssize_t size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
 
 	out->count = 0;
-	out->truncated = 0;
+	out->data_truncated = 0;
+	out->control_truncated = 0;
 	if (size < 0)
 		return -1;
-	out->truncated = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+	out->data_truncated = (message.msg_flags & MSG_TRUNC) != 0;
+	out->control_truncated = (message.msg_flags & MSG_CTRUNC) != 0;
 	if (message.msg_controllen == 0)
 		return size;
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {

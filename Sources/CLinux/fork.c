@@ -20,7 +20,8 @@ struct clinux_fork_lock {
 };
 
 struct clinux_client {
-	int number;
+	/* Read without the lock. */
+	_Atomic int number;
 	int inherited;
 	uint64_t cookie;
 	uint64_t inherited_cookie;
@@ -214,7 +215,10 @@ struct clinux_client *clinux_client_create(int fd, enum clinux_client_in_child i
 		errno = ENOMEM;
 		return NULL;
 	}
-	*client = (struct clinux_client){ .number = fd, .inherited = -1, .cookie = cookie_of(fd), .in_child = in_child };
+	client->number = fd;
+	client->inherited = -1;
+	client->cookie = cookie_of(fd);
+	client->in_child = in_child;
 	pthread_mutex_lock(&client_list);
 	client->next = clients;
 	if (clients)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -18,6 +19,9 @@
  * can block for as long as the stranger likes (SO_LINGER in socket(7), a FUSE file's flush).
  */
 #define CONTROL_DESCRIPTORS CLINUX_MAX_ATTACHED
+
+/* Bytes of a message that is small. */
+#define SMALL 512
 
 union control_buffer {
 	struct cmsghdr align;
@@ -50,7 +54,7 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	ssize_t size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
+	ssize_t size;
 
 	out->pid = 0;
 	out->uid = 0;
@@ -59,6 +63,14 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 	out->descriptor_count = 0;
 	out->data_truncated = 0;
 	out->control_truncated = 0;
+	/*
+	 * The C library's call is a cancellation point (pthreads(7)), which costs two atomic operations in a
+	 * program with threads; one that does not wait need not be.
+	 */
+	if (flags & MSG_DONTWAIT)
+		size = syscall(SYS_recvmsg, fd, &message, flags | MSG_CMSG_CLOEXEC);
+	else
+		size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
 	if (size < 0)
 		return -1;
 	out->data_truncated = (message.msg_flags & MSG_TRUNC) != 0;
@@ -88,6 +100,11 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 	return size;
 }
 
+int clinux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int timeout)
+{
+	return (int)syscall(SYS_epoll_pwait, epoll, events, capacity, timeout, NULL, 8);
+}
+
 ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail, size_t tail_size,
 		    const int *descriptors, size_t count, int flags)
 {
@@ -102,6 +119,17 @@ ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail
 		errno = EINVAL;
 		return -1;
 	}
+	flags |= MSG_NOSIGNAL;
+	if (count == 0 && head_size + tail_size <= SMALL && (flags & MSG_DONTWAIT)) {
+		/* A copy costs less than what the kernel does to take in a msghdr and its parts. */
+		char whole[SMALL];
+
+		if (head_size > 0)
+			memcpy(whole, head, head_size);
+		if (tail_size > 0)
+			memcpy(whole + head_size, tail, tail_size);
+		return syscall(SYS_sendto, fd, whole, head_size + tail_size, flags, NULL, 0);
+	}
 	if (count > 0) {
 		struct cmsghdr *header;
 
@@ -114,5 +142,5 @@ ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail
 		header->cmsg_len = CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
 	}
-	return sendmsg(fd, &message, flags | MSG_NOSIGNAL);
+	return sendmsg(fd, &message, flags);
 }

@@ -31,16 +31,16 @@ public struct VerdictCache: ~Copyable, Sendable {
 
   /// The entity's verdict, or the same one again where it still stands.
   public mutating func check(
-    _ instruction: Instruction, issuer: Issuer, now: UInt64, entity: some AuthorizationEntity
+    _ instruction: Instruction, issuer: Issuer, now: @autoclosure () -> UInt64, entity: some AuthorizationEntity
   ) -> Verdict {
     guard case .process(let process) = issuer, VerdictCache.isIndependentOfOperands(instruction.opcode) else {
-      return entity.check(instruction, issuer: issuer, now: now)
+      return entity.check(instruction, issuer: issuer, now: now())
     }
     let index = Int(instruction.opcode.rawValue)
     // Read before the check: a change in between makes the entry stale at once, never valid too long.
     let changes = entity.changes
     if let entry = entries[index], entry.changes == changes, entry.process == process,
-      entry.expiry == 0 || now < entry.expiry
+      entry.expiry == 0 || now() < entry.expiry
     {
       hits &+= 1
       return .granted(
@@ -49,7 +49,7 @@ public struct VerdictCache: ~Copyable, Sendable {
           generation: entry.generation, expiry: entry.expiry))
     }
     misses &+= 1
-    switch entity.check(instruction, issuer: issuer, now: now) {
+    switch entity.check(instruction, issuer: issuer, now: now()) {
     case .refused(let reason):
       entries[index] = nil
       return .refused(reason)

@@ -132,14 +132,17 @@ public final class ClientDescriptor: Sendable {
 public struct ReceivedReply: ~Copyable {
   /// 0 also for the end of the connection.
   public let count: Int
-  /// Bytes or descriptors did not fit and are lost.
+  /// Bytes did not fit and are lost.
   public let truncated: Bool
+  /// Descriptors did not fit, into the message or into this process, and are closed.
+  public let lostDescriptors: Bool
   private var attached: clinux_attached
   private var next = 0
 
   init(count: Int, attached: clinux_attached) {
     self.count = count
-    truncated = attached.truncated != 0
+    truncated = attached.data_truncated != 0
+    lostDescriptors = attached.control_truncated != 0
     self.attached = attached
   }
 

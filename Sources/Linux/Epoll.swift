@@ -56,32 +56,47 @@ public struct Epoll: ~Copyable, Sendable {
   /// Waits until a member is ready or `timeoutMilliseconds` have passed (-1: for ever); replaces `events`.
   ///
   /// A signal ends the wait with no events.
-  public borrowing func wait(into events: inout EventList, timeoutMilliseconds: Int32) throws(SystemError) {
-    let instance = descriptor.rawValue
-    let count = unsafe events.storage.withUnsafeMutableBufferPointer { list in
-      // SAFETY: the kernel fills at most list.count entries.
-      unsafe epoll_wait(instance, list.baseAddress, Int32(list.count), timeoutMilliseconds)
-    }
-    events.count = 0
+  public borrowing func wait(into events: borrowing EventList, timeoutMilliseconds: Int32) throws(SystemError) {
+    // SAFETY: the kernel fills at most as many entries as the list has.
+    let count = unsafe clinux_epoll_wait(
+      descriptor.rawValue, events.storage.baseAddress, Int32(events.storage.count), timeoutMilliseconds)
+    // SAFETY: the list's own memory, which lives as long as the list.
+    unsafe events.filled.pointee = max(Int(count), 0)
     if count < 0 {
       let code = errno
       if code == EINTR { return }
       throw SystemError(errno: code, operation: "epoll_wait")
     }
-    events.count = Int(count)
   }
 
   /// Room for the events of one wait; kept between waits so that none allocates.
-  @safe public struct EventList {
-    var storage: [epoll_event]
-    public fileprivate(set) var count = 0
+  ///
+  /// One thread waits with it and reads it. It has memory of its own, so that whoever keeps it need not be mutated, and
+  /// the access to it tracked, several times for every message.
+  @safe public struct EventList: ~Copyable {
+    fileprivate let storage: UnsafeMutableBufferPointer<epoll_event>
+    fileprivate let filled: UnsafeMutablePointer<Int>
 
-    // SAFETY: an epoll_event of zeros is valid, and nothing reads its union before epoll_wait(2) filled it.
-    public init(capacity: Int = 128) { unsafe storage = Array(repeating: epoll_event(), count: capacity) }
+    public init(capacity: Int = 128) {
+      // SAFETY: both are initialized at once, with trivial values; nothing reads a union before epoll_wait(2) filled it.
+      unsafe storage = .allocate(capacity: capacity)
+      unsafe storage.initialize(repeating: epoll_event())
+      unsafe filled = .allocate(capacity: 1)
+      unsafe filled.initialize(to: 0)
+    }
+
+    deinit {
+      // SAFETY: allocated in init, never given away; trivial values need no deinitializing.
+      unsafe storage.deallocate()
+      unsafe filled.deallocate()
+    }
+
+    // SAFETY: initialized in init.
+    public var count: Int { unsafe filled.pointee }
 
     public subscript(index: Int) -> Event {
-      precondition(index < count)
-      // SAFETY: the union was filled through its u64 member in `control`.
+      precondition(index >= 0 && index < count)
+      // SAFETY: in bounds; the union was filled through its u64 member in `control`.
       return unsafe Event(token: storage[index].data.u64, events: PollEvents(rawValue: storage[index].events))
     }
   }

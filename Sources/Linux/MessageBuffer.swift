@@ -1,15 +1,19 @@
 /// Memory of a fixed capacity that messages are received into and composed in; allocated once, freed with its owner.
+///
+/// Inlinable, because every message passes through its closures and the modules that pass them are others.
 @safe public struct MessageBuffer: ~Copyable {
-  private let storage: UnsafeMutableRawBufferPointer
+  @usableFromInline let storage: UnsafeMutableRawBufferPointer
   /// How many bytes from the start are valid.
-  public private(set) var count: Int
+  @inlinable public var count: Int { valid }
+
+  @usableFromInline var valid: Int
 
   public init(capacity: Int) {
     // Zeroed, so that no byte is ever read uninitialized.
     unsafe storage = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 64)
     // SAFETY: the memory was just allocated with exactly this size.
     unsafe storage.initializeMemory(as: UInt8.self, repeating: 0)
-    count = 0
+    valid = 0
   }
 
   deinit {
@@ -18,17 +22,18 @@
   }
 
   // SAFETY: the count is a value; the memory is not touched.
-  public var capacity: Int { unsafe storage.count }
+  @inlinable public var capacity: Int { unsafe storage.count }
 
-  public mutating func clear() { count = 0 }
+  @inlinable public mutating func clear() { valid = 0 }
 
   /// Keeps only the first `newCount` bytes.
-  public mutating func truncate(to newCount: Int) {
+  @inlinable public mutating func truncate(to newCount: Int) {
     precondition(newCount >= 0 && newCount <= count)
-    count = newCount
+    valid = newCount
   }
 
   /// Calls `body` with the valid bytes.
+  @inlinable
   public borrowing func withBytes<Result: ~Copyable, Failure: Error>(
     _ body: (RawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -38,6 +43,7 @@
   }
 
   /// Calls `body` with the valid bytes as elements.
+  @inlinable
   public borrowing func withSpan<Result: ~Copyable, Failure: Error>(
     _ body: (Span<UInt8>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -47,6 +53,7 @@
   }
 
   /// Calls `body` with the valid bytes in both forms: elements to decode, raw bytes to hand on.
+  @inlinable
   public borrowing func withSpans<Result: ~Copyable, Failure: Error>(
     _ body: (Span<UInt8>, RawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -60,7 +67,7 @@
     precondition(bytes.count <= capacity - count)
     // SAFETY: the destination lies in our own storage, behind what is valid.
     unsafe UnsafeMutableRawBufferPointer(rebasing: storage[count...]).copyBytes(from: bytes)
-    count += bytes.count
+    valid += bytes.count
   }
 
   /// A copy of the valid bytes.
@@ -68,12 +75,13 @@
   public borrowing func copy() -> [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
 
   /// Makes exactly the first `newCount` bytes valid, whatever they hold, for them to be overwritten.
-  public mutating func resize(to newCount: Int) {
+  @inlinable public mutating func resize(to newCount: Int) {
     precondition(newCount >= 0 && newCount <= capacity)
-    count = newCount
+    valid = newCount
   }
 
   /// Appends what `body` writes, at most `limit` bytes; what it wrote stands even when it throws.
+  @inlinable
   public mutating func append<Result: ~Copyable, Failure: Error>(
     limit: Int = .max, _ body: (inout OutputRawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -82,10 +90,10 @@
     var output = unsafe OutputRawSpan(buffer: free, initializedCount: 0)
     do {
       let result = try body(&output)
-      unsafe count += output.finalize(for: free)
+      unsafe valid += output.finalize(for: free)
       return result
     } catch {
-      unsafe count += output.finalize(for: free)
+      unsafe valid += output.finalize(for: free)
       throw error
     }
   }
@@ -94,9 +102,9 @@
   mutating func fill<Failure: Error>(
     _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
   ) throws(Failure) {
-    count = 0
+    valid = 0
     // SAFETY: our own storage, of which every byte is initialized; exclusive because self is mutated.
-    count = try unsafe body(storage)
+    valid = try unsafe body(storage)
     precondition(count <= capacity)
   }
 
@@ -108,6 +116,7 @@
   }
 
   /// Overwrites bytes that are valid already.
+  @inlinable
   public mutating func withMutableSpan<Result>(_ body: (inout MutableSpan<UInt8>) -> Result) -> Result {
     // SAFETY: initialized storage of our own; exclusive because self is mutated; every byte pattern is a UInt8.
     let valid = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[0..<count]).bindMemory(to: UInt8.self)

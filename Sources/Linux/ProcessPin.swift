@@ -46,9 +46,13 @@ public struct ProcessPin: ~Copyable, Sendable {
   ///
   /// Anything that cannot be found out counts as ended.
   ///
-  /// - Parameter watchingImage: false where exec events say it already and the system call can be saved.
-  public borrowing func state(watchingImage: Bool = true) -> State {
-    guard let ended = try? isReadable(pidfd.rawValue), !ended else { return .ended }
+  /// - Parameters:
+  ///   - watchingEnd: false where the caller has just seen that its pidfd is not readable.
+  ///   - watchingImage: false where exec events say it already. Either saves a system call.
+  public borrowing func state(watchingEnd: Bool = true, watchingImage: Bool = true) -> State {
+    if watchingEnd {
+      guard let ended = try? isReadable(pidfd.rawValue), !ended else { return .ended }
+    }
     return !watchingImage || ProcessPin.reads(witness.rawValue) ? .current : .execed
   }
 

@@ -33,25 +33,33 @@ public enum StandardStream: Int32, Sendable, Hashable {
 
   /// Appends at most `limit` bytes to `bytes` and says how many; 0: the end.
   public func read(into bytes: inout [UInt8], limit: Int) throws(SystemError) -> Int {
-    let fd = rawValue
-    let start = bytes.count
-    bytes.append(contentsOf: repeatElement(0, count: limit))
-    var count = 0
-    defer { bytes.removeLast(limit - count) }
     while true {
       do {
-        count = try retrying("read") {
-          unsafe bytes.withUnsafeMutableBytes { buffer in
-            // SAFETY: as above; `limit` bytes follow `start`.
-            unsafe Glibc.read(fd, buffer.baseAddress.map { unsafe $0 + start }, limit)
-          }
-        }
-        return count
+        let chunk = try readOnce(limit)
+        bytes += chunk
+        return chunk.count
       } catch {
+        // See `write`.
         guard error.errno == EAGAIN else { throw error }
         try wait(Int16(POLLIN))
       }
     }
+  }
+
+  private func readOnce(_ limit: Int) throws(SystemError) -> [UInt8] {
+    let fd = rawValue
+    var failure: SystemError?
+    let chunk = unsafe [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+      do throws(SystemError) {
+        // SAFETY: the buffer has room for `limit` bytes, and as many count as were written.
+        count = try retrying("read") { unsafe Glibc.read(fd, buffer.baseAddress, limit) }
+      } catch {
+        count = 0
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return chunk
   }
 
   /// Bytes from here to the end where the stream is a regular file, else nil.

@@ -36,24 +36,24 @@ public struct Interpreter: ~Copyable {
   private let pool: EffectPool
   private var head = MessageBuffer(capacity: CompletionBatch.payloadOffset(count: Bounds.batch))
   private var tail = MessageBuffer(capacity: Bounds.payload)
-  private var frames: [CompletionFrame] = []
+  /// Completions in `head`, which has room for the header before them.
+  private var pending = 0
   private var descriptor: Descriptor?
 
   public init(entity: any AuthorizationEntity, pool: EffectPool) {
     self.entity = entity
     self.pool = pool
-    frames.reserveCapacity(Bounds.batch)
   }
 
   /// Interprets one datagram of instructions and replies to what is done at once.
   ///
   /// - Parameters:
   ///   - issuer: who sent it, as the broker verified after the receive.
-  ///   - now: boottime nanoseconds.
+  ///   - now: boottime nanoseconds; read only where an expiry or the entity asks.
   /// - Throws: what is wrong with the datagram; nothing of it has been performed.
   public mutating func interpret(
-    _ elements: Span<UInt8>, _ bytes: RawSpan, on channel: ObjectChannel, issuer: ProcessResource, now: UInt64,
-    observer: some InterpreterObserver
+    _ elements: Span<UInt8>, _ bytes: RawSpan, on channel: ObjectChannel, issuer: ProcessResource,
+    now: @autoclosure () -> UInt64, observer: some InterpreterObserver
   ) throws(WireError) {
     var batch = try InstructionBatch(decoding: elements)
     while let frame = try batch.next(elements) {
@@ -94,7 +94,7 @@ public struct Interpreter: ~Copyable {
         guard case .perform(let opcode) = item.frame.action else { continue }
         item.payload.withRawSpan { payload in
           perform(
-            opcode, item.frame, payload, on: channel, issuer: item.process, now: now, isFirst: false,
+            opcode, item.frame, payload, on: channel, issuer: item.process, now: { now }, isFirst: false,
             observer: observer)
         }
       }
@@ -138,7 +138,7 @@ public struct Interpreter: ~Copyable {
       return flush(channel, observer: observer)
     }
     tail.append(job.output)
-    frames.append(
+    add(
       CompletionFrame(
         cookie: cookie, result: job.result, payload: 0..<job.output.count))
     flush(channel, observer: observer)
@@ -167,10 +167,10 @@ public struct Interpreter: ~Copyable {
 
   private mutating func perform(
     _ opcode: Opcode, _ frame: InstructionFrame, _ payload: RawSpan, on channel: ObjectChannel,
-    issuer: ProcessResource, now: UInt64, isFirst: Bool = true, observer: some InterpreterObserver
+    issuer: ProcessResource, now: () -> UInt64, isFirst: Bool = true, observer: some InterpreterObserver
   ) {
     let instruction = Instruction(opcode: opcode, object: channel.session.objectID, operands: frame.operands)
-    switch channel.verdicts.check(instruction, issuer: .process(issuer), now: now, entity: entity) {
+    switch channel.verdicts.check(instruction, issuer: .process(issuer), now: now(), entity: entity) {
     case .refused(let reason):
       refuse(Refusal(reason), instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
     case .granted(let grant):
@@ -346,25 +346,39 @@ public struct Interpreter: ~Copyable {
   private mutating func complete(
     _ frame: CompletionFrame, on channel: ObjectChannel, observer: some InterpreterObserver
   ) {
-    frames.append(frame)
-    if frames.count == Bounds.batch { flush(channel, observer: observer) }
+    add(frame)
+    if pending == Bounds.batch { flush(channel, observer: observer) }
+  }
+
+  private mutating func add(_ frame: CompletionFrame) {
+    let index = pending
+    head.resize(to: CompletionBatch.payloadOffset(count: index + 1))
+    let encoded = head.withMutableSpan { bytes -> Bool in
+      do {
+        try frame.encode(into: &bytes, index: index)
+        return true
+      } catch {
+        return false
+      }
+    }
+    precondition(encoded, "a completion of ours does not fit the protocol's own bounds")
+    pending = index + 1
   }
 
   /// Sends the completions that stand, or keeps them where the application has no room.
   private mutating func flush(_ channel: ObjectChannel, observer: some InterpreterObserver) {
     defer {
-      frames.removeAll(keepingCapacity: true)
+      pending = 0
       head.clear()
       tail.clear()
     }
     var attached: Descriptor? = descriptor.take()
-    guard !frames.isEmpty else { return }
-    head.resize(to: CompletionBatch.payloadOffset(count: frames.count))
+    guard pending > 0 else { return }
+    let count = pending
     let payload = tail.count
     let encoded = head.withMutableSpan { bytes -> Bool in
       do {
-        for index in frames.indices { try frames[index].encode(into: &bytes, index: index) }
-        try CompletionBatch.encodeHeader(count: frames.count, payload: payload, into: &bytes)
+        try CompletionBatch.encodeHeader(count: count, payload: payload, into: &bytes)
         return true
       } catch {
         return false

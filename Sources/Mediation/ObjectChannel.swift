@@ -46,6 +46,8 @@ public final class ObjectChannel {
   public var applicationName: String
   public var objectName: String
   public var auditDetail: AuditDetail = .refusals
+  /// The quota of the association's application; nil: none.
+  public var requestsPerSecond: UInt32?
   var wasUsed = false
   public var parked: [Parked] = []
   /// Instructions on pool threads, by token, with their cookies.

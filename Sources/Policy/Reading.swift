@@ -150,28 +150,31 @@ final class Reading {
   }
 
   /// The entries of a mapping in file order, each key once; a key that stands twice is a mistake and counts once.
-  func entries(_ node: Node, expected: String) -> [Entry]? {
+  func entries(_ node: Node, expected: @autoclosure () -> String) -> [Entry]? {
     if isAlias(node) { return nil }
     guard case .mapping(let mapping) = node else {
       switch node {
       case .scalar(let scalar) where scalar.string.isEmpty && scalar.style == .plain:
-        error(place(node), "a value is missing; expected \(expected)")
-      case .sequence: error(place(node), "a list stands here; expected \(expected)")
-      default: error(place(node), "a single value stands here; expected \(expected)")
+        error(place(node), "a value is missing; expected \(expected())")
+      case .sequence: error(place(node), "a list stands here; expected \(expected())")
+      default: error(place(node), "a single value stands here; expected \(expected())")
       }
       return nil
     }
+    // Most mappings are a few fixed keys, for which comparing is cheaper than hashing.
+    let isSmall = mapping.count <= 16
     var first: [String: Place] = [:]
     var result: [Entry] = []
+    result.reserveCapacity(mapping.count)
     for (key, value) in mapping {
       let keyPlace = place(key)
       guard let written = text(key, expected: "a name as key") else { continue }
       let name = renamedKeys.isEmpty ? written : renamedKeys[keyPlace.position] ?? written
-      if let earlier = first[name] {
+      if let earlier = isSmall ? result.first(where: { $0.name == name })?.place : first[name] {
         error(keyPlace, "\"\(name)\" stands twice; first at \(earlier.policyPlace.description)")
         continue
       }
-      first[name] = keyPlace
+      if !isSmall { first[name] = keyPlace }
       result.append(Entry(name: name, place: keyPlace, value: value))
     }
     return result
@@ -184,10 +187,10 @@ final class Reading {
   }
 
   func fields(_ entries: [Entry], at place: Place, of subject: String, keys: [String]) -> Fields {
-    var fields = Fields(place: place, entries: [:])
+    var fields = Fields(place: place, entries: [])
     for entry in entries {
       if keys.contains(entry.name) {
-        fields.entries[entry.name] = entry
+        fields.entries.append(entry)
       } else {
         error(entry.place, "\(subject) has no key \"\(entry.name)\"; \(suggestion(for: entry.name, among: keys))")
       }
@@ -205,20 +208,26 @@ struct Place: Hashable {
   var policyPlace: PolicyPlace { PolicyPlace(file: file, line: position.line, column: position.column) }
 }
 
-/// A key with its place and value.
-struct Entry {
-  var name: String
-  var place: Place
-  var value: Node
+/// A key with its place and value. A class because entries are handed around much, and a copied node costs many retains.
+final class Entry {
+  let name: String
+  let place: Place
+  let value: Node
+
+  init(name: String, place: Place, value: Node) {
+    self.name = name
+    self.place = place
+    self.value = value
+  }
 }
 
 /// The known keys of a mapping.
 struct Fields {
   /// Of the mapping.
   var place: Place
-  var entries: [String: Entry]
+  var entries: [Entry]
 
-  subscript(_ key: String) -> Entry? { entries[key] }
+  subscript(_ key: String) -> Entry? { entries.first { $0.name == key } }
 }
 
 /// `did you mean "x"?` where one of the words is near, else the words.

@@ -40,6 +40,8 @@ extension Channel {
         }
       }
     } catch {
+      // Nonsense from a number that means another socket by now is not the broker's fault.
+      let error = error.isFinal && !socket.isOpen ? closedByApplication : error
       end(&turn, exchange, error)
       throw error
     }
@@ -112,10 +114,15 @@ extension Channel {
 
   /// What a system call's error on our socket means.
   func lost(_ error: SystemError) -> PosternError {
+    guard socket.isOpen else { return closedByApplication }
     if error.errno == SystemError.connectionReset || error.errno == SystemError.brokenPipe {
       return .disconnected(error)
     }
     return .usage(errno: error.errno, text: "\(error)")
+  }
+
+  private var closedByApplication: PosternError {
+    .usage(errno: SystemError.badDescriptor, text: "the descriptor is closed")
   }
 
   /// Receives one datagram, if there is one or it may wait for one, and gives everybody what is theirs.
@@ -150,15 +157,22 @@ extension Channel {
     do {
       let datagram = turn.buffer.span.extracting(first: received.count)
       var batch = try CompletionBatch(decoding: datagram)
-      while let frame = try batch.next(datagram) {
+      while var frame = try batch.next(datagram) {
         switch frame.kind {
         case .ready: sawReady = true
         case .changed: changed = frame.reason
         case .completion:
           var descriptor: SharedDescriptor?
           if frame.flags.contains(.descriptor) {
-            guard let taken = received.takeDescriptor() else { throw WireError.badCount }
-            descriptor = SharedDescriptor(taken)
+            if let taken = received.takeDescriptor() {
+              descriptor = SharedDescriptor(taken)
+            } else if received.lostDescriptors {
+              // This process has no number left for it (RLIMIT_NOFILE); the kernel has closed it.
+              frame.result = -Int64(SystemError.tooManyDescriptors)
+              frame.payload = frame.payload.lowerBound..<frame.payload.lowerBound
+            } else {
+              throw WireError.badCount
+            }
           }
           let payload = datagram.extracting(frame.payload)
           if let index = exchange.index(frame.cookie) {

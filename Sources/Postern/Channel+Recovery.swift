@@ -30,6 +30,8 @@ extension Channel {
         state.isRecovering = false
         state.epoch &+= 1
         state.changed = nil
+        // What was asked for under the old association may be gone; asking twice costs a wake-up for nothing.
+        state.isArmed = false
         state.facts.association = revalidated.association
         state.facts.operations = revalidated.operations
         state.facts.generation = revalidated.generation
@@ -66,6 +68,8 @@ extension Channel {
       state.withLock { state in
         state.isRecovering = false
         state.needsAdoption = false
+        // The broker promises readiness with an open, not with this.
+        state.isArmed = false
         state.facts = facts
       }
       state.wake()

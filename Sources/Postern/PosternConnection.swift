@@ -67,6 +67,11 @@ public final class PosternConnection: Sendable {
   func withSession<Result: ~Copyable>(
     _ body: (inout Session) throws(PosternError) -> Result
   ) throws(PosternError) -> Result {
+    // A child of vfork(2) may share our memory: it talks over a connection of its own and leaves no trace here.
+    guard !ForkHandlers.missedFork else {
+      var session = try Session(path: path, client: client, requestID: 0)
+      return try body(&session)
+    }
     var (socket, welcome, requestID) = line.wait { line -> (ClientDescriptor?, Welcome?, UInt64)? in
       // In a child the socket was closed by the fork handler, and whoever was busy does not exist.
       if line.generation != ForkHandlers.generation { line = Line() }
@@ -86,8 +91,9 @@ public final class PosternConnection: Sendable {
       }
       line.wake()
     }
-    // Nothing is under way, so whatever can be received now is the end of the connection, or nonsense.
-    if let old = socket, old.hasInput { socket = nil }
+    // Nothing is under way, so whatever can be received now is the end of the connection, or nonsense. And a program
+    // that closes every descriptor it does not know has closed this one.
+    if let old = socket, !old.isOpen || old.hasInput { socket = nil }
     var session: Session
     if let socket, let welcome {
       session = Session(socket: socket, welcome: welcome, requestID: requestID)

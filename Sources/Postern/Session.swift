@@ -67,6 +67,9 @@ struct Session {
       throw .disconnected(SystemError(errno: SystemError.connectionReset, operation: "recvmsg"))
     }
     guard !received.truncated else { throw .violation(.oversized) }
+    guard !received.lostDescriptors else {
+      throw .failed(errno: SystemError.tooManyDescriptors, text: "this process can have no more descriptors")
+    }
     let decoded: (id: UInt64, reply: Reply)
     do {
       decoded = try Reply.decode(buffer.span.extracting(first: received.count))

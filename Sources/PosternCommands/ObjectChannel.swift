@@ -10,10 +10,10 @@ struct ObjectChannel {
   /// Opens `name`, asking for one operation and no more.
   init(_ name: String, _ opcode: Opcode, _ session: Session, action: String) throws(CommandFailure) {
     let broker = try session.connect()
-    channel = try session.asking(action) { () throws(PosternError) in
-      try broker.open(name, OperationSet(opcode))
-    }
     self.action = action
+    do {
+      channel = try broker.open(name, OperationSet(opcode))
+    } catch { throw ObjectChannel.failure(error, action) }
   }
 
   /// Bytes of the object's range; 0: it has none.
@@ -51,8 +51,10 @@ struct ObjectChannel {
     return answer
   }
 
-  /// An operation that was allowed and failed is the object's affair, whatever its errno.
-  private func failure(_ error: PosternError) -> CommandFailure {
+  /// What was allowed and failed, the opening too, is the object's affair, whatever its errno.
+  private func failure(_ error: PosternError) -> CommandFailure { ObjectChannel.failure(error, action) }
+
+  private static func failure(_ error: PosternError, _ action: String) -> CommandFailure {
     if case .failed(let errno, let text) = error { return .failedOperation(action, errno: errno, text) }
     return CommandFailure(error, during: action)
   }

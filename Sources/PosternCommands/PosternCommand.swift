@@ -14,7 +14,7 @@ struct PosternCommand: ParsableCommand {
     subcommands: [
       DoctorCommand.self, StatusCommand.self, ObjectCommand.self, AssociationCommand.self, CanICommand.self,
       ReadCommand.self, WriteCommand.self, TransferCommand.self, RevokeCommand.self, GrantCommand.self,
-      ReloadCommand.self, PolicyCommand.self, AuditCommand.self,
+      ReloadCommand.self, PolicyCommand.self, AuditCommand.self, BenchCommand.self,
     ])
 
   @OptionGroup var global: GlobalOptions

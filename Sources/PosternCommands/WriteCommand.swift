@@ -27,11 +27,14 @@ struct WriteCommand: BrokerCommand {
     let action = "write \(object)"
     let channel = try ObjectChannel(object, .write, session, action: action)
     var input = Input(session.surroundings)
+    let start = offset ?? 0
     let size: UInt64
     if let known = session.surroundings.inputSize {
       size = known
     } else {
-      try input.fill(WriteCommand.largestPipe + 1)
+      // One byte more than the range has room for says already that it is too much.
+      let room = channel.length == 0 ? .max : channel.length - min(start, channel.length)
+      try input.fill(Int(min(room, UInt64(WriteCommand.largestPipe))) + 1)
       guard input.count <= WriteCommand.largestPipe else {
         throw CommandFailure(
           .badInput, "\(action.escapedForTerminal): the input is longer than 256 MiB; nothing was written",
@@ -39,10 +42,9 @@ struct WriteCommand: BrokerCommand {
       }
       size = UInt64(input.count)
     }
-    let start = offset ?? 0
     let crosses = channel.length != 0 && (start > channel.length || size > channel.length - start)
     if crosses, size > UInt64(channel.instruction) { try refuseCrossing(channel, start) }
-    let written = try writeAll(channel, &input, from: start)
+    let written = try writeAll(channel, &input, size, from: start)
     if session.format == .json {
       try session.print(
         JSON.object(["object": .string(object), "offset": .unsigned(start), "written": .unsigned(written)]))
@@ -57,13 +59,15 @@ struct WriteCommand: BrokerCommand {
   }
 
   private func writeAll(
-    _ channel: ObjectChannel, _ input: inout Input, from start: UInt64
+    _ channel: ObjectChannel, _ input: inout Input, _ size: UInt64, from start: UInt64
   ) throws(CommandFailure) -> UInt64 {
     var written: UInt64 = 0
-    while true {
-      try input.fill(channel.piece)
-      let bytes = input.first(channel.piece)
-      if bytes.isEmpty { return written }
+    // A file that grows meanwhile is written as long as it was when that was checked.
+    while written < size {
+      let wanted = Int(min(UInt64(channel.piece), size - written))
+      try input.fill(wanted)
+      let bytes = input.first(wanted)
+      if bytes.isEmpty { break }
       let count: Int
       do {
         count = try channel.write(bytes, at: start &+ written)
@@ -78,6 +82,7 @@ struct WriteCommand: BrokerCommand {
       input.drop(count)
       written += UInt64(count)
     }
+    return written
   }
 
   /// The standard input, as far as it has been read and not yet written.
@@ -106,7 +111,7 @@ struct WriteCommand: BrokerCommand {
     mutating func fill(_ wanted: Int) throws(CommandFailure) {
       while !hasEnded, count < wanted {
         do {
-          hasEnded = try surroundings.read(into: &bytes, limit: min(wanted - count, 1 << 20)) == 0
+          hasEnded = try surroundings.read(into: &bytes, limit: min(wanted - count, 1 << 18)) == 0
         } catch { throw CommandFailure(.failed, "the input: \(error)".escapedForTerminal, errno: error.errno) }
       }
     }

@@ -7,6 +7,8 @@ public struct InstructionBatch: Sendable {
   public let count: Int
   var index = 0
   var payload: Int
+  /// The only instruction, which need not be decoded twice.
+  private var single: InstructionFrame?
 
   /// Checks header and every frame, so that no instruction is performed of a datagram whose later part is wrong.
   public init(decoding datagram: Span<UInt8>) throws(WireError) {
@@ -15,6 +17,12 @@ public struct InstructionBatch: Sendable {
     count = header.count
     payload = first
     var start = first
+    if header.count == 1 {
+      let frame = try InstructionFrame(decoding: datagram, at: BatchHeader.size, payloadStart: first)
+      guard frame.payload.upperBound == datagram.count else { throw .badLength }
+      single = frame
+      return
+    }
     for index in 0..<header.count {
       let frame = try InstructionFrame(
         decoding: datagram, at: BatchHeader.size &+ index &* InstructionFrame.size, payloadStart: start)
@@ -28,6 +36,11 @@ public struct InstructionBatch: Sendable {
   /// Throws only if `datagram` is not the one that was checked.
   public mutating func next(_ datagram: Span<UInt8>) throws(WireError) -> InstructionFrame? {
     guard index < count else { return nil }
+    if let single {
+      guard single.payload.upperBound == datagram.count else { throw .badLength }
+      index = 1
+      return single
+    }
     let frame = try InstructionFrame(
       decoding: datagram, at: BatchHeader.size &+ index &* InstructionFrame.size, payloadStart: payload)
     index &+= 1

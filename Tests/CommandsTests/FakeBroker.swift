@@ -94,7 +94,7 @@ private final class FakeBrokerLoop: Sendable {
 
   private func serve(_ note: (Request) -> Void) throws {
     let epoll = try Epoll()
-    var events = Epoll.EventList()
+    let events = Epoll.EventList()
     var buffer = MessageBuffer(capacity: Bounds.controlMessage)
     var datagrams = MessageBuffer(capacity: Bounds.instructionDatagram)
     var control: Descriptor?
@@ -102,7 +102,7 @@ private final class FakeBrokerLoop: Sendable {
     try epoll.add(listener.rawValue, .readable, token: Token.listener.rawValue)
     try epoll.add(stop, .readable, token: Token.stop.rawValue)
     while true {
-      try epoll.wait(into: &events, timeoutMilliseconds: -1)
+      try epoll.wait(into: events, timeoutMilliseconds: -1)
       for index in 0..<events.count {
         switch Token(rawValue: events[index].token) {
         case .listener:

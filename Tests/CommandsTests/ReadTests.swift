@@ -1,3 +1,4 @@
+import Foundation
 import Instructions
 import Testing
 import Wire
@@ -75,6 +76,39 @@ private let pattern = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $
     let surroundings = RecordedSurroundings()
     #expect(surroundings.run("read", "modem", "--socket", broker.path) == .done)
     #expect(surroundings.output == [9, 9, 9])
+  }
+
+  @Test func `an object that the broker cannot open exits 74`() throws {
+    let broker = try FakeBroker { _ in [.failed(Failure(errno: 2, text: "open /dev/none: No such file or directory"))] }
+    let surroundings = RecordedSurroundings()
+    #expect(surroundings.run("read", "gone", "--socket", broker.path) == .failed)
+    #expect(surroundings.complained.contains("open /dev/none"))
+  }
+
+  @Test func `a refused open carries the detail and the policy's message`() throws {
+    let refusal = Refusal(.refused, detail: .tracer, message: "no debuggers \u{1B}]0;x\u{7}here")
+    let broker = try FakeBroker { _ in [.refused(RefusedReply(refusal))] }
+    let surroundings = RecordedSurroundings()
+    #expect(surroundings.run("read", "scratch", "--socket", broker.path) == .denied)
+    #expect(surroundings.complained.contains("refused: refused (EKEYREJECTED, tracer): the process has a tracer"))
+    #expect(surroundings.complained.contains("policy: no debuggers "))
+    #expect(!surroundings.error.contains(0x1B))
+    let program = RecordedSurroundings()
+    #expect(program.run("read", "scratch", "--format", "json", "--socket", broker.path) == .denied)
+    let json = try #require(
+      try JSONSerialization.jsonObject(with: Data(program.error)) as? [String: Any])
+    #expect(json["reason"] as? String == "refused")
+    #expect(json["detail"] as? String == "tracer")
+    #expect(json["errno"] as? String == "EKEYREJECTED")
+    #expect(json["message"] as? String == refusal.message)
+    #expect(json["exit"] as? Int == 1)
+  }
+
+  @Test(arguments: Reason.allCases) func `every reason says what it means and what to do`(reason: Reason) {
+    let failure = CommandFailure.refused("read x", Refusal(reason))
+    #expect(failure.status == .denied)
+    #expect(failure.text.contains("\(reason.name) (\(reason.errnoSymbol))"))
+    #expect(!failure.hint.isEmpty)
   }
 
   @Test func `a reader that goes away ends the command quietly`() throws {

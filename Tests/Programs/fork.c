@@ -136,6 +136,8 @@ int main(int argc, char **argv)
 		}
 		CHECK(write(pipes[1], "x", 1) == 1, "write");
 		wait_for(child);
+		EXPECT(postern_read(fd, &byte, 1, 0), -EBADF);
+		EXPECT(postern_close(fd), -EBADF);
 		return 0;
 	} else {
 		pid_t child = fork();

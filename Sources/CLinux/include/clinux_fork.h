@@ -61,7 +61,8 @@ int clinux_client_replace(struct clinux_client *client, int fd);
 struct clinux_attached {
 	int32_t descriptors[16];
 	int32_t count;
-	int32_t truncated;
+	int32_t data_truncated;
+	int32_t control_truncated;
 };
 
 /* recvmsg(2) with MSG_CMSG_CLOEXEC; -1 with errno. */

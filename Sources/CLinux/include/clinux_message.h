@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/types.h>
 
 /* What the kernel lets anybody attach to one message: SCM_MAX_FD, net/scm.h. */
@@ -23,6 +24,12 @@ struct clinux_received {
 
 /* recvmsg(2) with MSG_CMSG_CLOEXEC; -1 with errno. Descriptors are handed over only with a result >= 0. */
 ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct clinux_received *out);
+
+/*
+ * epoll_wait(2), but no cancellation point: no thread that waits so is ever cancelled, and it is called twice for
+ * each instruction.
+ */
+int clinux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int timeout);
 
 /* sendmsg(2) of two parts with MSG_NOSIGNAL and, where count > 0, descriptors attached; they stay open here. */
 ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail, size_t tail_size,

@@ -193,7 +193,7 @@ int postern_listen(int fd, int backlog);
  * Accepts a connection and returns it: an ordinary descriptor, the caller's, for read(2), write(2) and close(2).
  *
  * flags: SOCK_NONBLOCK, SOCK_CLOEXEC. address and length as in accept(2); both NULL, or neither (*length is 0 on return
- * where the peer has no address). With O_NONBLOCK on fd: -EAGAIN instead of waiting.
+ * where the peer has no address). With O_NONBLOCK on fd: -EAGAIN instead of waiting. -EMFILE: the connection is lost.
  */
 int postern_accept(int fd, struct sockaddr *address, socklen_t *length, int flags);
 

@@ -51,13 +51,23 @@ public struct DiskInformation: Sendable, Hashable {
 
   /// Appends the 32 bytes, for which `output` must have room.
   func encode(into output: inout OutputRawSpan) {
-    func append(_ value: UInt64, bytes count: Int) {
-      for index in 0..<count { output.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
-    }
-    append(size, bytes: 8)
-    append(UInt64(blockSize), bytes: 4)
-    append(UInt64(physicalBlockSize), bytes: 4)
-    append(UInt64(flags.rawValue), bytes: 4)
-    for _ in 20..<Self.byteCount { output.append(0) }
+    output.append(size)
+    output.append(UInt64(blockSize) | UInt64(physicalBlockSize) << 32)
+    output.append(UInt64(flags.rawValue))
+    output.append(UInt64(0))
+  }
+}
+
+extension OutputRawSpan {
+  /// Little-endian.
+  @inline(__always) fileprivate mutating func append(_ value: UInt64) {
+    append(UInt8(truncatingIfNeeded: value))
+    append(UInt8(truncatingIfNeeded: value >> 8))
+    append(UInt8(truncatingIfNeeded: value >> 16))
+    append(UInt8(truncatingIfNeeded: value >> 24))
+    append(UInt8(truncatingIfNeeded: value >> 32))
+    append(UInt8(truncatingIfNeeded: value >> 40))
+    append(UInt8(truncatingIfNeeded: value >> 48))
+    append(UInt8(truncatingIfNeeded: value >> 56))
   }
 }

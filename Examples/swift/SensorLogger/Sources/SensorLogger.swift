@@ -38,7 +38,8 @@ import Postern
   }
 
   static func fail(_ text: String, _ code: Int32) -> Never {
-    for byte in "SensorLogger: \(text)\n".utf8 { putc(Int32(byte), stderr) }
+    var line = "SensorLogger: \(text)\n"
+    line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
     exit(code)
   }
 }
