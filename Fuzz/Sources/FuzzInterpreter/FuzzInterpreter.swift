@@ -103,7 +103,7 @@ final class MemoryObject: OpenObject {
     case .flush: return .blocks(grant)
     case .read, .transfer, .control:
       let wanted = min(Int(clamping: grant.instruction.operands.length), output.freeCapacity)
-      for _ in 0..<wanted { output.append(7, as: UInt8.self) }
+      for _ in 0..<wanted { output.append(UInt8(7)) }
       return .done(UInt64(wanted))
     case .receive: return .received(UInt64.max, from: nil)
     case .discard: return .failed(errno: 5)
