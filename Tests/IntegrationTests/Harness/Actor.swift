@@ -50,6 +50,11 @@ final class Actor {
     process.waitUntilExit()
   }
 
-  /// Waits until it has ended by itself.
-  func waitForEnd() { process.waitUntilExit() }
+  /// Waits until it has ended by itself. `Process` would wait for its children too, which inherit what it watches.
+  func waitForEnd() {
+    _ = Scene.eventually {
+      let status = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
+      return status?.contains("Z (zombie)") ?? true
+    }
+  }
 }

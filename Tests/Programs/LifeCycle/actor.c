@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <fcntl.h>
@@ -681,6 +682,7 @@ int main(int count, char **arguments)
 	if (count < 2)
 		return 64;
 	alarm(LIFETIME);
+	umask(0);
 	self.socket = arguments[1];
 	self.input = STDIN_FILENO;
 	if (count >= 4) {
