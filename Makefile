@@ -17,9 +17,15 @@ test: ## every tier of tests
 	Tests/run
 
 check: ## formatting, lint, and the project's own rules
-	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks Fuzz
+	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks Fuzz Examples
 	Tests/Check/rules --self-test
 	Tests/Check/rules
+
+demo: ## shows the main job with real parts; leaves nothing behind
+	@packaging/demo
+
+bench: ## the figures of this version
+	@if [ -x Benchmarks/run ]; then Benchmarks/run; else echo 'There is no benchmark in this version.' >&2; exit 1; fi
 
 fuzz: ## the wire decoder and the interpreter; FUZZ_SECONDS=20 for each target
 	Fuzz/run $(FUZZ_SECONDS)
@@ -31,7 +37,13 @@ vm: ## (not there yet) tests on stock Debian kernels
 	@echo 'There is no VM tier in this version.' >&2
 	@exit 1
 
-clean: ## removes everything that was built
-	rm -rf .build Fuzz/.build Benchmarks/.build out
+release: ## what is installed: self-contained, into .build/stage
+	packaging/build-release .build/stage
 
-.PHONY: all help build test check fuzz soak vm clean
+install: release ## below $(DESTDIR)$(PREFIX), /usr/local unless told otherwise
+	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install .build/stage
+
+clean: ## removes everything that was built
+	rm -rf .build Fuzz/.build Benchmarks/.build .build-bench Examples/swift/*/.build
+
+.PHONY: all help build test check demo bench fuzz soak vm release install clean

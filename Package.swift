@@ -24,6 +24,9 @@ let package = Package(
     .library(name: "Postern", targets: ["Postern"]),
     .library(name: "LibPostern", type: .dynamic, targets: ["LibPostern"]),
     .library(name: "Wire", targets: ["Wire"]),
+    // For the fuzzers.
+    .library(
+      name: "Mediation", targets: ["Mediation", "Entity", "Objects", "Linux", "Authority", "Instructions", "Wire"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -85,11 +88,12 @@ let package = Package(
       exclude: ["Vectors", "native"]),
     tests("ObjectsTests", ["Objects", "Linux", "Authority", "Instructions"]),
     tests("AuditTests", ["Audit", "Linux", "Authority", "Instructions"]),
-    tests("MediationTests", ["Mediation", "Linux", "Entity", "Authority", "Instructions", "Wire"]),
+    tests("MediationTests", ["Mediation", "Objects", "Linux", "Entity", "Authority", "Instructions", "Wire"]),
     tests("ClientTests", ["Postern", "LibPostern", "CPostern", "Linux", "Wire", "Instructions"]),
     tests(
       "CommandsTests",
       ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
     tests("IntegrationTests", ["Postern", "Linux", "Wire", "Instructions"]),
+    tests("HostileTests", ["Wire", "Instructions"], exclude: ["Programs"]),
   ]
 )

@@ -6,6 +6,7 @@ import PackageDescription
 let targets = [
   "FuzzControl": ["Wire"],
   "FuzzChannel": ["Wire"],
+  "FuzzInterpreter": ["Mediation"],
 ]
 
 let package = Package(

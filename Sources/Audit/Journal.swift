@@ -71,8 +71,8 @@ public final class Journal: Sendable {
   private let queue: Mutex<JournalQueue>
   /// Taken out by the writer thread for its whole life.
   private let writer: Mutex<SegmentWriter?>
-  private let thread = Mutex<JournalThread?>(nil)
-  private let signal: JournalSignal
+  private let thread = Mutex<Thread?>(nil)
+  private let signal: EventDescriptor
   private let now: @Sendable () -> AuditTime
   private let onDurable: @Sendable (UInt64) -> Void
 
@@ -128,7 +128,7 @@ public final class Journal: Sendable {
       }
       queue = Mutex(state)
       self.writer = Mutex(consume writer)
-      signal = try JournalSignal()
+      signal = try EventDescriptor()
     } catch let error as SystemError {
       throw .system(error)
     } catch let error as JournalError {
@@ -137,8 +137,7 @@ public final class Journal: Sendable {
       throw .system(SystemError(errno: 0, operation: "journal"))
     }
     do {
-      let started = try JournalThread { [self] in run() }
-      thread.withLock { $0 = started }
+      try thread.withLock { (thread) throws(SystemError) in thread = try Thread("journal") { [self] in run() } }
     } catch {
       throw .system(error)
     }
@@ -156,7 +155,7 @@ public final class Journal: Sendable {
       if wake { queue.writerSleeps = false }
       return submission
     }
-    if wake { signal.raise() }
+    if wake { signal.signal() }
     return submission
   }
 
@@ -180,10 +179,8 @@ public final class Journal: Sendable {
   /// Writes and syncs what waits, once, and ends the writer. Later submissions are `full` or `counted`.
   public func stop() {
     queue.withLock { $0.isStopping = true }
-    signal.raise()
-    // Releasing the handle joins the thread.
-    let ended = thread.withLock { $0.take() }
-    _ = consume ended
+    signal.signal()
+    if let thread = thread.withLock({ $0.take() }) { thread.join() }
   }
 
   private func run() {

@@ -3,17 +3,20 @@ import Linux
 extension JournalReader {
   /// The newest `count` matching records, oldest first, with the damage that lies among them.
   ///
+  /// - Parameter most: how many records are looked at; where fewer match among them, fewer come.
+  ///
   /// Reads backwards from the journal's end, so it does not depend on the journal's length.
   public static func newest(
-    _ count: Int, directory path: String, matching filter: AuditFilter = AuditFilter()
+    _ count: Int, directory path: String, matching filter: AuditFilter = AuditFilter(), among most: Int = .max
   ) throws(JournalError) -> [JournalItem] {
     do {
       let directory = try JournalDirectory(path: path)
       var found: [JournalItem] = []
       var following: UInt64?
-      for first in SegmentName.sorted(try directory.names()).reversed() where found.count < count {
+      var left = most
+      for first in SegmentName.sorted(try directory.names()).reversed() where found.count < count && left > 0 {
         guard let file = try directory.openToRead(SegmentName.name(first: first)) else { continue }
-        try collect(file, segment: first, following: following, filter, count, &found)
+        try collect(file, segment: first, following: following, filter, count, &left, &found)
         following = first
       }
       return found.reversed()
@@ -23,7 +26,7 @@ extension JournalReader {
   /// Appends one segment's records to `found`, newest first, until there are `count`.
   private static func collect(
     _ file: consuming JournalFile, segment: UInt64, following: UInt64?, _ filter: AuditFilter, _ count: Int,
-    _ found: inout [JournalItem]
+    _ left: inout Int, _ found: inout [JournalItem]
   ) throws(SystemError) {
     var head: [UInt8] = []
     _ = try file.read(into: &head, count: SegmentHeader.length, at: 0)
@@ -52,7 +55,7 @@ extension JournalReader {
     let chunk = UInt64(256 << 10)
     let size = end
     let start = UInt64(SegmentHeader.length)
-    while end > start, found.count < count {
+    while end > start, found.count < count, left > 0 {
       let base = max(start, end > chunk ? end - chunk : 0)
       var bytes: [UInt8] = []
       _ = try file.read(into: &bytes, count: Int(end - base), at: base)
@@ -66,15 +69,16 @@ extension JournalReader {
             .damaged(segment: segment, offset: base + UInt64(stop), length: UInt64(bytes.count - stop)))
         }
       }
-      while found.count < count, let length = frame(endingAt: stop, bytes) {
+      while found.count < count, left > 0, let length = frame(endingAt: stop, bytes) {
         if let item = item(Array(bytes[stop - length..<stop])) { found.append(item) }
         stop -= length
+        left -= 1
       }
       // No whole frame ends here: a torn tail or damage. What is before is read forward.
       if stop == bytes.count { break }
       end = base + UInt64(stop)
     }
-    guard end > start, found.count < count, var cursor = try SegmentCursor(file) else { return }
+    guard end > start, found.count < count, left > 0, var cursor = try SegmentCursor(file) else { return }
     var rest: [JournalItem] = []
     reading: while cursor.offset < end {
       switch try cursor.next() {

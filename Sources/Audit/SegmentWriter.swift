@@ -205,7 +205,7 @@ struct SegmentWriter: ~Copyable {
   private mutating func begin(first: UInt64, now: AuditTime) throws(SystemError) {
     try check(.create)
     let header = SegmentHeader(
-      marker: UInt32(truncatingIfNeeded: try journalRandom()), first: first, created: now.wall)
+      marker: UInt32.random(in: 0...UInt32.max), first: first, created: now.wall)
     let name = SegmentName.name(first: first)
     let file = try createSegment(name)
     do {

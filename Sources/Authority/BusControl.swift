@@ -5,7 +5,8 @@
 /// bits of a request number are not enough to go by: usbfs has them the wrong way round and the old tty requests have
 /// none.
 public struct BusControl: Sendable, Hashable {
-  public enum Bus: Sendable, Hashable, CaseIterable {
+  /// The raw value is the policy's word.
+  public enum Bus: String, Sendable, Hashable, CaseIterable {
     case hid
     case usb
     case serial
@@ -157,4 +158,8 @@ extension BusSpecification {
     default: nil
     }
   }
+}
+
+extension ControlRequest {
+  public init(_ control: BusControl) { self.init(name: control.name, request: control.request) }
 }

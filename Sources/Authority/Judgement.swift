@@ -12,7 +12,8 @@ public struct Authorization: Sendable, Hashable {
   public var object: String
   /// What the association covers: the requested operations, or all that is granted and not made void by a limit.
   public var operations: OperationSet
-  public var limits: AssociationLimits
+  /// The object's, narrowed by the grant's; a disk without a range has none until the device is open.
+  public var limits: LimitSet
   public var path: OperationPath
   /// The default of the door is filled in.
   public var onFork: ForkRule
@@ -40,29 +41,6 @@ public struct Authorization: Sendable, Hashable {
       if !tooLong, !tooLate { deadline = min(deadline ?? end, end) }
     }
     return deadline
-  }
-}
-
-/// The limits of one association: the object's, narrowed by the grant's. An empty list allows nothing.
-public struct AssociationLimits: Sendable, Hashable {
-  /// Relative to the device; nil: the whole of it, or the object has no range.
-  public var range: ByteRange?
-  public var access: Access?
-  public var connect: [AddressPattern]
-  public var sendTo: [AddressPattern]
-  public var options: [SocketOption]
-  public var ioctls: [ControlRequest]
-
-  public init(
-    range: ByteRange? = nil, access: Access? = nil, connect: [AddressPattern] = [], sendTo: [AddressPattern] = [],
-    options: [SocketOption] = [], ioctls: [ControlRequest] = []
-  ) {
-    self.range = range
-    self.access = access
-    self.connect = connect
-    self.sendTo = sendTo
-    self.options = options
-    self.ioctls = ioctls
   }
 }
 
@@ -98,6 +76,8 @@ public enum RefusalCause: Sendable, Hashable {
   case tracerRule
   case forkRule
   case pathRule
+  /// The grant says accepted: recall, which this version cannot do.
+  case recallRule
 
   /// One clause for people, without a full stop.
   public var text: String {
@@ -113,6 +93,7 @@ public enum RefusalCause: Sendable, Hashable {
     case .tracerRule: "the asker has a tracer and the application is not traceable"
     case .forkRule: "on-fork: deny"
     case .pathRule: "the demanded path is not available"
+    case .recallRule: "accepted: recall is not in this version"
     }
   }
 }

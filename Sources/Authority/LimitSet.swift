@@ -15,10 +15,13 @@ public struct LimitSet: Sendable, Hashable {
   public var sendTo: [AddressPattern]?
   public var options: [SocketOption]?
   public var controls: [ControlRequest]?
+  /// Of a disk. No operand is held against it: `effective` takes the operations away.
+  public var access: Access?
 
   public init(
     range: ByteRange? = nil, maximumLength: UInt32? = nil, connect: [AddressPattern]? = nil,
-    sendTo: [AddressPattern]? = nil, options: [SocketOption]? = nil, controls: [ControlRequest]? = nil
+    sendTo: [AddressPattern]? = nil, options: [SocketOption]? = nil, controls: [ControlRequest]? = nil,
+    access: Access? = nil
   ) {
     self.range = range
     self.maximumLength = maximumLength
@@ -26,6 +29,7 @@ public struct LimitSet: Sendable, Hashable {
     self.sendTo = sendTo
     self.options = options
     self.controls = controls
+    self.access = access
   }
 
   /// Why no limit set can be made of an object and a grant.
@@ -34,7 +38,7 @@ public struct LimitSet: Sendable, Hashable {
     case tooManyAddresses(Int)
     case tooManyControls(Int)
     case tooManyOptions(Int)
-    /// The grant's range is not inside the object's.
+    /// The grant's range is not inside the object's, or is empty.
     case rangeOutside(grant: ByteRange, object: ByteRange)
     /// The end of the range is past 2^64.
     case rangeOverflows(ByteRange)
@@ -42,8 +46,8 @@ public struct LimitSet: Sendable, Hashable {
 
   /// What the object allows, narrowed by what the grant says. Limits only shrink: nothing that the grant adds counts.
   ///
-  /// - Parameter size: bytes of the whole device, for a disk whose definition gives no range.
-  public init(_ object: ObjectDefinition, narrowedBy grant: GrantRule, size: UInt64? = nil) throws(Failure) {
+  /// A disk whose definition gives no range has none until `within` is told the device's.
+  public init(_ object: ObjectDefinition, narrowedBy grant: GrantRule) throws(Failure) {
     self.init()
     switch object.specification {
     case .socket(let socket):
@@ -51,12 +55,36 @@ public struct LimitSet: Sendable, Hashable {
       sendTo = Self.intersection(socket.sendTo, grant.sendTo)
       options = Self.intersection(socket.options, grant.options) { $0.level == $1.level && $0.option == $1.option }
     case .disk(let disk):
-      range = try Self.narrow(disk.range ?? size.map { ByteRange(offset: 0, length: $0) }, to: grant.range)
+      range = try Self.narrow(disk.range, to: grant.range)
+      access = disk.access == .readOnly || grant.access == .readOnly ? .readOnly : .readWrite
     case .bus(let bus):
       controls = Self.intersection(bus.ioctls, grant.ioctls) { $0.request == $1.request }
       if let wanted = grant.range { range = try Self.narrow(nil, to: wanted) }
     }
     try checkCounts()
+  }
+
+  /// The same limits on an open device: its own range where none is given.
+  ///
+  /// - Throws: `rangeOutside` where the device does not have the whole range.
+  public func within(_ device: ByteRange) throws(Failure) -> LimitSet {
+    var limits = self
+    limits.range = try Self.narrow(device, to: range)
+    return limits
+  }
+
+  /// The operations among `operations` that the limits leave something of.
+  ///
+  /// An operation whose limit key is missing would be refused each time (libcasper's advisory: a key left out meant
+  /// "allow any"); so it is not granted at all, and `can-i` says no.
+  public func effective(_ operations: OperationSet) -> OperationSet {
+    var effective = operations
+    if access == .readOnly { effective.subtract(OperationSet([.write, .discard])) }
+    if connect == nil { effective.subtract(OperationSet(.connect)) }
+    if sendTo == nil { effective.subtract(OperationSet(.send)) }
+    if options == nil { effective.subtract(OperationSet(.setoption)) }
+    if controls == nil { effective.subtract(OperationSet(.control)) }
+    return effective
   }
 
   private func checkCounts() throws(Failure) {
@@ -68,13 +96,10 @@ public struct LimitSet: Sendable, Hashable {
 
   /// The grant's range if it lies inside the object's; without one the object's. nil, nil: none.
   private static func narrow(_ object: ByteRange?, to grant: ByteRange?) throws(Failure) -> ByteRange? {
-    for range in [object, grant].compactMap({ $0 })
-    where range.offset.addingReportingOverflow(range.length).overflow { throw .rangeOverflows(range) }
+    for range in [object, grant].compactMap({ $0 }) where range.end == nil { throw .rangeOverflows(range) }
     guard let grant else { return object }
     guard let object else { return grant }
-    guard grant.offset >= object.offset, grant.length <= object.length,
-      grant.offset - object.offset <= object.length - grant.length
-    else { throw .rangeOutside(grant: grant, object: object) }
+    guard object.contains(grant), grant.length > 0 else { throw .rangeOutside(grant: grant, object: object) }
     return grant
   }
 
@@ -96,28 +121,5 @@ public struct LimitSet: Sendable, Hashable {
       }
     }
     return both.isEmpty ? nil : both
-  }
-}
-
-extension AddressPattern {
-  /// The destinations that both patterns allow, or nil: of two prefixes one contains the other or they are disjoint.
-  public func intersection(_ other: AddressPattern) -> AddressPattern? {
-    guard address.family == other.address.family else { return nil }
-    let first = max(ports.lowerBound, other.ports.lowerBound)
-    let last = min(ports.upperBound, other.ports.upperBound)
-    let shared = min(prefixLength, other.prefixLength)
-    guard first <= last, Self.prefixesAgree(address.bytes, other.address.bytes, bits: Int(shared)) else { return nil }
-    let narrower = prefixLength >= other.prefixLength ? self : other
-    return AddressPattern(address: narrower.address, prefixLength: narrower.prefixLength, ports: first...last)
-  }
-
-  private static func prefixesAgree(
-    _ left: InlineArray<16, UInt8>, _ right: InlineArray<16, UInt8>, bits: Int
-  ) -> Bool {
-    for index in left.indices where bits > index * 8 {
-      let mask: UInt8 = bits - index * 8 >= 8 ? 0xff : ~(0xff >> UInt8(bits - index * 8))
-      if (left[index] ^ right[index]) & mask != 0 { return false }
-    }
-    return true
   }
 }

@@ -68,43 +68,6 @@ public enum NetworkNamespace: Sendable, Hashable {
   case path(String)
 }
 
-/// A destination pattern: `127.0.0.0/8`, `10.0.0.1:53`, `[fe80::]/10`, with an inclusive port range.
-public struct AddressPattern: Sendable, Hashable {
-  /// The port is not used.
-  public var address: NetworkAddress
-  public var prefixLength: UInt8
-  public var ports: ClosedRange<UInt16>
-
-  public init(address: NetworkAddress, prefixLength: UInt8, ports: ClosedRange<UInt16> = 0...65535) {
-    self.address = address
-    self.prefixLength = prefixLength
-    self.ports = ports
-  }
-}
-
-/// A socket option by its numbers, under the name of its constant (`SO_KEEPALIVE`).
-public struct SocketOption: Sendable, Hashable {
-  public var name: String
-  public var level: UInt16
-  public var option: UInt16
-
-  public init(name: String, level: UInt16, option: UInt16) {
-    self.name = name
-    self.level = level
-    self.option = option
-  }
-}
-
-public struct ByteRange: Sendable, Hashable {
-  public var offset: UInt64
-  public var length: UInt64
-
-  public init(offset: UInt64, length: UInt64) {
-    self.offset = offset
-    self.length = length
-  }
-}
-
 public enum Access: Sendable, Hashable {
   case readOnly
   case readWrite

@@ -42,10 +42,7 @@ extension PolicyModel {
         decider.refusal(.operation, .operationsMissing(request.operations.subtracting(decider.effective))))
     }
     if let refusal = decider.ruleRefusal(request: request, facts: facts) { return .refused(refusal) }
-    guard let path = decider.path(door: request.door, available: facts.availablePaths) else {
-      return .refused(decider.refusal(.refused, .pathRule, detail: .pathUnavailable))
-    }
-    return .authorized(decider.authorization(request: request, path: path))
+    return decider.judge(request, available: facts.availablePaths)
   }
 
   /// Judges whether a process may take part in an association that its ancestor has or had with `key`: everything that
@@ -78,10 +75,7 @@ extension PolicyModel {
     var descended = request
     descended.descendsFromHolder = true
     if let refusal = entry.ruleRefusal(request: descended, facts: facts) { return .refused(refusal) }
-    guard let path = entry.path(door: request.door, available: facts.availablePaths) else {
-      return .refused(entry.refusal(.refused, .pathRule, detail: .pathUnavailable))
-    }
-    return .authorized(entry.authorization(request: request, path: path))
+    return entry.judge(request, available: facts.availablePaths)
   }
 
   /// What comes before every rule of the grant: facts that are missing, then standing revokes.
@@ -108,8 +102,8 @@ extension PolicyModel {
     /// The policy's entry; where it has none, one that grants nothing by itself.
     var rule: GrantRule
     var runtime: [RuntimeGrant]
-    /// nil: the limits leave nothing.
-    var limits: AssociationLimits?
+    /// nil: the limits leave nothing, or do not fit together.
+    var limits: LimitSet?
     var effective: OperationSet
 
     var key: GrantKey { GrantKey(application: application.name, object: object.name) }
@@ -128,7 +122,7 @@ extension PolicyModel {
       let rule =
         position.map { grants[$0] } ?? GrantRule(application: application.name, object: object.name, operations: [])
       let granted = added.reduce(rule.operations) { $0.union($1.operations) }
-      let limits = AssociationLimits(object, narrowedBy: rule)
+      let limits = try? LimitSet(object, narrowedBy: rule)
       let effective = limits?.effective(granted.intersection(object.kind.operations)) ?? []
       return Entry(
         application: application, object: object, position: position, rule: rule, runtime: added, limits: limits,
@@ -178,27 +172,37 @@ extension PolicyModel.Entry {
     return nil
   }
 
+  /// The last rule, that of the path. What no path of this version can do is refused, never left out.
+  func judge(_ request: OpenRequest, available: Set<OperationPath>) -> Judgement {
+    // No path takes accepted connections back.
+    if rule.recallAccepted { return .refused(refusal(.refused, .recallRule, detail: .pathUnavailable)) }
+    guard let path = path(door: request.door, available: available) else {
+      return .refused(refusal(.refused, .pathRule, detail: .pathUnavailable))
+    }
+    return .authorized(authorization(request: request, path: path))
+  }
+
   /// The path by which operations will travel; nil: what the grant demands is not there.
-  func path(door: OpenDoor, available: Set<OperationPath>) -> OperationPath? {
-    switch (door, rule.path) {
+  private func path(door: OpenDoor, available: Set<OperationPath>) -> OperationPath? {
+    let handover: OperationPath? = rule.handover && available.contains(.handover) ? .handover : nil
+    return switch (door, rule.path) {
     case (.library, .any): available.contains(.direct) ? .direct : .mediated
-    case (.library, .only(.handover)): rule.handover ? .handover : nil
     case (.library, .only(.mediated)): .mediated
+    case (.library, .only(.handover)): handover
     case (.library, .only(let path)): available.contains(path) ? path : nil
     case (.run, .only(.mediated)), (.run, .only(.ring)): nil
     case (.run, .only(.direct)): available.contains(.direct) ? .direct : nil
-    case (.run, .any), (.run, .only(.handover)):
-      available.contains(.direct) ? .direct : rule.handover ? .handover : nil
+    case (.run, .any), (.run, .only(.handover)): available.contains(.direct) ? .direct : handover
     }
   }
 
   /// Called where `effective` covers the request and is not empty, so that limits exist.
-  func authorization(request: OpenRequest, path: OperationPath) -> Authorization {
+  private func authorization(request: OpenRequest, path: OperationPath) -> Authorization {
     let operations = request.operations.isEmpty ? effective : request.operations
     let used = runtimeGrants(for: operations.subtracting(rule.operations))
     return Authorization(
       application: application.name, object: object.name, operations: operations,
-      limits: limits ?? AssociationLimits(), path: path,
+      limits: limits ?? LimitSet(), path: path,
       onFork: rule.onFork ?? (request.door == .run ? .inherit : .revalidate), onExec: rule.onExec,
       expires: rule.expires, endsAt: used.compactMap(\.expiry).min(), runtimeGrants: used.map(\.id), rule: rule,
       message: message, processes: application.processes, requestsPerSecond: application.requestsPerSecond)

@@ -13,6 +13,13 @@ struct NewChannel: ~Copyable {
   let client: Descriptor
 }
 
+/// A sender without associations, as it looked when its datagram came.
+struct Stranger {
+  var process: ProcessResource
+  var subject: Subject
+  var path: String?
+}
+
 /// Where a pool thread's result goes.
 struct RunningJob {
   var channel: UInt64
@@ -76,6 +83,11 @@ extension Broker {
     if let object = objects[session.objectID], object.shared === session { object.shared = nil }
   }
 
+  /// Each channel is a descriptor of ours, whether or not an association came with it.
+  func mayHaveChannel(_ uid: UInt32) -> Bool {
+    userChannels[uid, default: 0] < Int(policy.limits.objects) || uid == 0
+  }
+
   func makeChannel(
     _ session: Session, _ object: BrokeredObject, uid: UInt32, application: String, _ association: AssociationRecord?
   ) -> NewChannel? {
@@ -96,6 +108,7 @@ extension Broker {
     channel.lineageHolder = association?.process
     channels[id] = channel
     channelCookies[cookie] = id
+    userChannels[uid, default: 0] += 1
     return NewChannel(channel: channel, client: pair.second)
   }
 
@@ -123,7 +136,7 @@ extension Broker {
 
   /// A forked child's library presents the channel it inherited and gets one of its own, with no association yet.
   func adopt(
-    _ presented: consuming Descriptor, id: UInt64, from sender: SenderCredentials, on connection: ControlConnection
+    _ presented: consuming PeerDescriptor, id: UInt64, from sender: SenderCredentials, on connection: ControlConnection
   ) {
     guard let cookie = try? MessageSocket.cookie(presented.rawValue), let sourceID = channelCookies[cookie],
       let source = channels[sourceID], let object = objects[source.session.objectID]
@@ -133,8 +146,9 @@ extension Broker {
         sender: sender)
     }
     let uid = sender.uid
-    let open = channels.values.count { $0.ownerUID == uid && $0.association == nil }
-    guard open < Int(policy.limits.objects) || uid == 0 else {
+    // A pid that cannot be looked at any more adopts for nobody: the channel is of no use to whoever reads the reply.
+    let start = (try? ProcessPin.startTime(of: sender.pid)) ?? 0
+    guard mayHaveChannel(uid) else {
       return refuseOpen(
         connection, id, Refusal(.quota), object: source.objectName, cause: "too many channels of this user",
         sender: sender)
@@ -148,6 +162,7 @@ extension Broker {
         sender: sender)
     }
     channel.channel.lineageHolder = source.lineageHolder
+    channel.channel.adopter = ProcessResource(tgid: UInt32(sender.pid), start: start)
     let owner = source.association.flatMap { associationOwners[$0] }
     let adopted = Adopted(
       channel: channel.channel.id, object: object.id, kind: object.definition.kind, path: .mediated,
@@ -159,7 +174,7 @@ extension Broker {
   func channelReady(_ id: UInt64, _ ready: PollEvents, _ instructions: inout MessageBuffer) {
     guard let channel = channels[id] else { return }
     if ready.contains(.writable) {
-      do { try interpreter.drain(channel) } catch { return closeChannel(channel) }
+      do { try interpreter.drain(channel, observer: self) } catch { return closeChannel(channel) }
       if !channel.isCongested { watchChannel(channel) }
     }
     guard !channel.isCongested else {
@@ -184,8 +199,10 @@ extension Broker {
         sender = message.sender
       }
     } catch { return closeChannel(channel) }
+    stranger = nil
     // After the receive and before the verdict: what ended or changed by now was so, or might have been, when it sent.
     let hasObserved = observeProcesses()
+    bindInherited(sender, on: channel)
     let issuer = identity(of: sender, hasObserved: hasObserved)
     do {
       try instructions.withSpans { (elements, bytes) throws(WireError) in
@@ -240,6 +257,12 @@ extension Broker {
   func closeChannel(_ channel: ObjectChannel) {
     guard channels.removeValue(forKey: channel.id) != nil else { return }
     channelCookies[channel.clientCookie] = nil
+    let left = userChannels[channel.ownerUID, default: 1] - 1
+    userChannels[channel.ownerUID] = left > 0 ? left : nil
+    account(-channel.queuedBytes, of: channel.ownerUID)
+    if let holder = channel.holder, let entry = processes[Int32(bitPattern: holder.tgid)] {
+      entry.channels.remove(channel.id)
+    }
     try? epoll.remove(channel.socket.rawValue)
     releaseRequests(of: channel, channel.outstanding)
     channel.parked = []
@@ -323,15 +346,24 @@ extension Broker: InterpreterObserver {
     if let entry = processes[Int32(bitPattern: process.tgid)], entry.resource == process {
       record.describe(entry.subject, executablePath: ByteString(entry.executablePath))
     } else if process.tgid != 0 {
-      // Not registered: looked at now, for people; nothing was decided by it.
-      let facts = ProcessFacts(of: Int32(bitPattern: process.tgid))
-      record.describe(
-        Broker.subject(facts, process: process), executablePath: facts.executablePath.map { ByteString($0) })
+      // Not registered: looked at once for each datagram, for people; nothing was decided by it.
+      if stranger?.process != process {
+        let facts = ProcessFacts(of: Int32(bitPattern: process.tgid))
+        stranger = Stranger(
+          process: process, subject: Broker.subject(facts, process: process), path: facts.executablePath)
+      }
+      if let stranger {
+        record.describe(stranger.subject, executablePath: stranger.path.map { ByteString($0) })
+      }
     }
     record.describe(process)
   }
 
-  public func exceededQuota(_ instruction: Instruction, channel: ObjectChannel) -> Refusal? {
+  public func exceededQuota(
+    _ instruction: Instruction, association: AssociationID?, channel: ObjectChannel
+  ) -> Refusal? {
+    // A grant counts from when its record is on disk; who waits for the reply never sees this.
+    if let association, unrecorded.contains(association) { return Refusal(.undecidable) }
     guard let rate = channel.requestsPerSecond, let association = channel.association else { return nil }
     let now = Clock.boottime()
     var bucket = rates[channel.applicationName] ?? RateBucket(tokens: Double(rate), filled: now)
@@ -368,5 +400,28 @@ extension Broker: InterpreterObserver {
     try? epoll.modify(readiness, wanted, token: Token.session(session.id).rawValue)
   }
 
-  public func congested(_ channel: ObjectChannel) { watchChannel(channel) }
+  public func congested(_ channel: ObjectChannel, queued bytes: Int) {
+    watchChannel(channel)
+    account(bytes, of: channel.ownerUID)
+    if userQueues[channel.ownerUID, default: 0] > Self.queueLimit { overrun.insert(channel.id) }
+  }
+
+  public func drained(_ channel: ObjectChannel, bytes: Int) { account(-bytes, of: channel.ownerUID) }
+
+  private func account(_ bytes: Int, of uid: UInt32) {
+    let left = userQueues[uid, default: 0] + bytes
+    userQueues[uid] = left > 0 ? left : nil
+  }
+
+  /// Ends the channels of users whose unread replies have become too many; not while the interpreter works on them.
+  func closeOverrun() {
+    guard !overrun.isEmpty else { return }
+    for id in overrun {
+      if let channel = channels[id] { poison(channel, "the application does not read its replies") }
+    }
+    overrun = []
+  }
+
+  /// Bytes of unread replies that one user's channels may have together.
+  static let queueLimit = 32 << 20
 }

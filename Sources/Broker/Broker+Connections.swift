@@ -9,7 +9,7 @@ extension Broker {
       do {
         switch try MessageSocket.accept(listener.rawValue) {
         case .wouldBlock: return
-        case .ready(let socket): admit(socket)
+        case .ready(let socket): admit(PeerDescriptor(socket))
         }
       } catch {
         guard error.errno == ErrorCode.tooManyFiles || error.errno == ErrorCode.tooManyFilesInSystem else { return }
@@ -19,17 +19,26 @@ extension Broker {
     }
   }
 
-  /// Out of descriptors: the reserve makes room to take one waiting connection and close it, so that its client is told
-  /// and the listener does not stay readable for ever (OpenSMTPD's control.c does the same).
+  /// Out of descriptors: the reserve makes room to take one waiting connection, so that the listener does not stay
+  /// readable for ever (OpenSMTPD's control.c does the same). It is served if root or the broker's own user has made
+  /// it, who may have come to end what uses up the descriptors; anybody else sees it closed.
   private func shedConnection() {
-    reserve = nil
-    if case .ready(let socket) = try? MessageSocket.accept(listener.rawValue) {
-      _ = consume socket
-    }
-    reserve = try? ProcFile.open("/dev/null")
+    reserve.removeAll()
+    defer { refillReserve() }
+    guard case .ready(let accepted) = try? MessageSocket.accept(listener.rawValue) else { return }
+    let socket = PeerDescriptor(accepted)
+    guard let peer = try? MessageSocket.peer(socket.rawValue),
+      peer.uid == 0 || peer.uid == Confinement.effectiveUID
+    else { return }
+    admit(socket)
   }
 
-  private func admit(_ socket: consuming Descriptor) {
+  /// As far as there are descriptors again.
+  func refillReserve() {
+    while reserve.count < 8, let held = try? ProcFile.open("/dev/null") { reserve.append(HeldDescriptor(held)) }
+  }
+
+  private func admit(_ socket: consuming PeerDescriptor) {
     guard let peer = try? MessageSocket.peer(socket.rawValue) else { return }
     let count = userConnections[peer.uid, default: 0]
     if count >= Int(policy.limits.connections), peer.uid != 0 {
@@ -98,7 +107,7 @@ extension Broker {
 
   private func perform(
     _ request: Request, id: UInt64, from sender: SenderCredentials, rule: RequestRule,
-    attached: consuming Descriptor?, on connection: ControlConnection
+    attached: consuming PeerDescriptor?, on connection: ControlConnection
   ) {
     switch request {
     case .open(let open): return self.open(open, id: id, from: sender, on: connection)
@@ -148,18 +157,26 @@ extension Broker {
   func caller(of sender: SenderCredentials) -> Caller {
     var subject = Subject(process: ProcessResource(tgid: UInt32(sender.pid), start: 0))
     subject.effectiveUID = sender.uid
-    var isVerified = false
-    if let pidfd = try? ProcessPin.handle(of: sender.pid) {
-      let facts = ProcessFacts(of: sender.pid)
-      if let ended = try? isReadable(pidfd.rawValue), !ended, facts.effectiveUID == sender.uid {
-        subject = Broker.subject(facts, process: subject.process)
-        isVerified = true
-      }
+    var facts = verifiedFacts(of: sender)
+    if facts == nil {
+      // Perhaps for want of descriptors: an administrator must get through.
+      reserve.removeAll()
+      facts = verifiedFacts(of: sender)
+      refillReserve()
     }
+    if let facts { subject = Broker.subject(facts, process: subject.process) }
+    let isVerified = facts != nil
     let isAdministrator = isVerified && policy.isAdministrator(subject, brokerUID: Confinement.effectiveUID)
     return Caller(
       pid: sender.pid, uid: sender.uid, subject: subject, isAdministrator: isAdministrator,
       mayReadAudit: isAdministrator || isVerified && isAuditReader(subject))
+  }
+
+  private func verifiedFacts(of sender: SenderCredentials) -> ProcessFacts? {
+    guard let pidfd = try? ProcessPin.handle(of: sender.pid) else { return nil }
+    let facts = ProcessFacts(of: sender.pid)
+    guard let ended = try? isReadable(pidfd.rawValue), !ended, facts.effectiveUID == sender.uid else { return nil }
+    return facts
   }
 
   private func isAuditReader(_ subject: Subject) -> Bool {

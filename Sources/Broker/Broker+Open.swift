@@ -20,9 +20,7 @@ extension Broker {
     }
     let subject = asker.subject
     let executablePath = asker.executablePath
-    let asked = OpenRequest(
-      subject: subject, object: open.object, operations: open.operations, door: open.asker == .run ? .run : .library,
-      ancestors: ancestors(of: sender.pid))
+    let asked = openRequest(open, subject)
     switch policy.judge(open: asked, authority: authority, facts: machineFacts()) {
     case .refused(let refusal):
       refuseOpen(
@@ -39,6 +37,14 @@ extension Broker {
     }
   }
 
+  private func openRequest(_ open: Open, _ subject: Subject) -> OpenRequest {
+    let pid = Int32(bitPattern: subject.process.tgid)
+    let holder = objectIDs[open.object].flatMap { tree.holder(aboveOf: pid, object: $0) }
+    return OpenRequest(
+      subject: subject, object: open.object, operations: open.operations,
+      door: open.asker == .run ? .run : .library, descendsFromHolder: holder != nil, ancestors: ancestors(of: pid))
+  }
+
   /// Asks on an object channel's behalf for an association of the asker's own: the fork protocol.
   func revalidate(
     channel: UInt64, id: UInt64, from sender: SenderCredentials, on connection: ControlConnection
@@ -48,9 +54,11 @@ extension Broker {
         connection, id, Refusal(.undecidable), object: "", cause: "the asker could not be looked at", sender: sender,
         kind: .revalidate)
     }
-    guard channels[channel] != nil else {
+    // Its number alone says nothing: whoever adopted it has shown the inherited descriptor, and nobody else's channel
+    // is tied to a stranger's association.
+    guard let named = channels[channel], named.belongs(to: asker.subject.process) else {
       return refuseOpen(
-        connection, id, Refusal(.noSuchObject), object: "", cause: "no such channel", subject: asker.subject,
+        connection, id, Refusal(.noSuchObject), object: "", cause: "no channel of the asker's", subject: asker.subject,
         executablePath: asker.executablePath, sender: sender, kind: .revalidate)
     }
     challenge(connection, id, .revalidation(channel: channel), asker)
@@ -123,15 +131,14 @@ extension Broker {
       return refuse(Refusal(.noSuchObject), "the object is gone")
     }
     // What an association may do was judged against the policy and revokes of the first message; both may have changed.
-    let again = OpenRequest(
-      subject: pending.subject, object: open.object, operations: open.operations,
-      door: open.asker == .run ? .run : .library, ancestors: ancestors(of: pending.pid))
-    guard case .authorized(let current) = policy.judge(open: again, authority: authority, facts: machineFacts()),
+    guard
+      case .authorized(let current) = policy.judge(
+        open: openRequest(open, pending.subject), authority: authority, facts: machineFacts()),
       current == authorization
     else { return refuse(Refusal(.refused, detail: .selector), "the policy changed meanwhile; ask again") }
     let uid = pending.subject.effectiveUID ?? .max
     let held = associationOwners.values.count { $0.uid == uid }
-    guard held < Int(policy.limits.objects) || uid == 0 else {
+    guard held < Int(policy.limits.objects) || uid == 0, mayHaveChannel(uid) else {
       return refuse(Refusal(.quota, message: authorization.message), "too many objects of this user")
     }
 
@@ -154,8 +161,8 @@ extension Broker {
 
     let limits: LimitsID
     do {
-      let size = (session.object.footprint?.range).map { $0.offset + $0.length }
-      let set = try LimitSet(object.definition, narrowedBy: authorization.rule, size: size)
+      var set = authorization.limits
+      if object.definition.kind == .disk, let device = session.object.footprint?.range { set = try set.within(device) }
       limits = try entity.define(limits: set)
     } catch {
       discard(session, of: object)
@@ -184,7 +191,7 @@ extension Broker {
     }
     channel.channel.auditDetail = authorization.rule.audit
     guard let pin = pending.takePin() else { return }
-    let entry = processEntry(for: pending, pin)
+    let entry = processEntry(pending.subject, pending.executablePath, pin)
     hold(association, by: entry, authorization, channel: channel.channel, uid: uid)
     remember(
       .grant, association, entry, authorization, connection, id,
@@ -194,59 +201,19 @@ extension Broker {
   private func establishRevalidation(
     of channel: ObjectChannel, _ pending: ControlConnection.Pending, id: UInt64, on connection: ControlConnection
   ) {
-    let pid = pending.pid
-    func refuse(_ refusal: Refusal, _ cause: String, nearest: NearestGrant? = nil) {
+    switch join(channel, as: pending.subject) {
+    case .refused(let refusal, let cause, let nearest):
       refuseOpen(
         connection, id, refusal, object: channel.objectName, cause: cause, nearest: nearest,
         subject: pending.subject, executablePath: pending.executablePath, kind: .revalidate)
+    case .joined(let association, let authorization):
+      guard let pin = pending.takePin() else { return }
+      let entry = processEntry(pending.subject, pending.executablePath, pin)
+      take(channel, association, authorization, entry)
+      remember(
+        .revalidate, association, entry, authorization, connection, id,
+        .revalidated(association.id, channel: channel.id), client: nil)
     }
-    guard let objectID = objectIDs[channel.objectName], let object = objects[objectID],
-      objectID == channel.session.objectID
-    else { return refuse(Refusal(.noSuchObject), "the object is gone") }
-    guard let presented = channel.lineageHolder else {
-      return refuse(Refusal(.refused, detail: .notDescended), "no holder to descend from")
-    }
-    let lineage = self.lineage(of: pid, object: objectID, presented: presented)
-    guard let holder = lineage.ancestors.first, let held = entity.record(for: objectID, process: holder) else {
-      return refuse(Refusal(.refused, detail: .notDescended), "no holder to descend from")
-    }
-    let application = applicationNames[held.application] ?? ""
-    let asked = OpenRequest(
-      subject: pending.subject, object: channel.objectName, operations: held.operations, descendsFromHolder: true,
-      ancestors: ancestors(of: pid) + [holder])
-    let authorization: Authorization
-    switch policy.judge(
-      revalidation: asked, application: application, authority: authority, facts: machineFacts())
-    {
-    case .refused(let refusal): return refuse(refusal.told, refusal.cause.text, nearest: refusal.nearest)
-    case .authorized(let granted): authorization = granted
-    }
-    let isOwn = holder.tgid == pending.subject.process.tgid && holder.start == pending.subject.process.start
-    let now = Clock.boottime()
-    let wanted = RevalidationRequest(
-      process: pending.subject.process, object: objectID, application: held.application,
-      generation: object.generation, ancestors: lineage.ancestors, lineage: isOwn ? .none : lineage.kind,
-      forked: Broker.forkedBy(pending.subject.process), processes: authorization.processes, path: .mediated,
-      expiry: authorization.deadline(madeAt: now) ?? 0, message: authorization.message)
-    let association: AssociationRecord
-    do {
-      association = try entity.revalidate(wanted, now: now)
-    } catch { return refuse(error, "the entity refused") }
-    guard !channel.session.isRecalled else {
-      undo(association)
-      return refuse(Refusal(.stale, message: authorization.message), "the object was closed")
-    }
-    guard let pin = pending.takePin() else { return }
-    let entry = processEntry(for: pending, pin)
-    channel.association = association.id
-    channel.holder = association.process
-    channel.lineageHolder = association.process
-    if presented != association.process { forgetEvidence(of: presented) }
-    channel.auditDetail = authorization.rule.audit
-    hold(association, by: entry, authorization, channel: channel, uid: pending.subject.effectiveUID ?? .max)
-    remember(
-      .revalidate, association, entry, authorization, connection, id,
-      .revalidated(association.id, channel: channel.id), client: nil)
   }
 
   /// The end of the tick in which a process started, in boottime nanoseconds: by then it had been forked.
@@ -257,6 +224,23 @@ extension Broker {
     _ kind: AuditKind, _ association: AssociationRecord, _ entry: ProcessEntry, _ authorization: Authorization,
     _ connection: ControlConnection, _ id: UInt64, _ pending: PendingGrant.Answer, client: consuming Descriptor?
   ) {
+    let token = nextGrantToken
+    if submit(kind, association, entry, authorization) {
+      unrecorded.insert(association.id)
+      pendingGrants[token] = PendingGrant(connection: connection.id, request: id, answer: pending)
+      if let client = client.take() { clientEnds[token] = HeldDescriptor(client) }
+    } else {
+      withdraw(pending)
+      answer(
+        connection, id,
+        .refused(RefusedReply(Refusal(.undecidable, detail: .auditFull, message: "the audit journal is full"))))
+    }
+  }
+
+  /// Queues the record of a new association under the next grant token; false: the journal is full.
+  func submit(
+    _ kind: AuditKind, _ association: AssociationRecord, _ entry: ProcessEntry, _ authorization: Authorization
+  ) -> Bool {
     var granted = record(kind)
     granted.describe(entry.subject, executablePath: ByteString(entry.executablePath))
     granted.describe(association.process)
@@ -269,14 +253,8 @@ extension Broker {
     let token = nextGrantToken
     nextGrantToken += 1
     switch journal.submit(granted, durability: .required(token: token)) {
-    case .queued, .counted:
-      pendingGrants[token] = PendingGrant(connection: connection.id, request: id, answer: pending)
-      if let client = client.take() { clientEnds[token] = HeldDescriptor(client) }
-    case .full:
-      withdraw(pending)
-      answer(
-        connection, id,
-        .refused(RefusedReply(Refusal(.undecidable, detail: .auditFull, message: "the audit journal is full"))))
+    case .queued, .counted: return true
+    case .full: return false
     }
   }
 
@@ -286,6 +264,9 @@ extension Broker {
     for completion in journal.takeCompletions() {
       guard let grant = pendingGrants.removeValue(forKey: completion.token) else { continue }
       let client = clientEnds.removeValue(forKey: completion.token)
+      switch grant.answer {
+      case .opened(let association, _), .revalidated(let association, _): unrecorded.remove(association)
+      }
       guard case .durable = completion.outcome else {
         withdraw(grant.answer)
         if let connection = connections[grant.connection] {
@@ -307,7 +288,9 @@ extension Broker {
     switch grant.answer {
     case .opened(let association, let channelID):
       // Revoked or reloaded while the record was written: the channel says so at the first instruction.
-      guard let channel = channels[channelID], let object = objects[channel.session.objectID] else { return }
+      guard let channel = channels[channelID], let object = objects[channel.session.objectID] else {
+        return answer(connection, grant.request, .refused(RefusedReply(Refusal(.noSuchObject))))
+      }
       let owner = associationOwners[association]
       let record = channel.holder.flatMap { entity.record(for: object.id, process: $0) }
       answer(
@@ -321,7 +304,9 @@ extension Broker {
         descriptor: client?.take())
       interpreter.armFirst(channel, observer: self)
     case .revalidated(let association, let channelID):
-      guard let channel = channels[channelID] else { return }
+      guard let channel = channels[channelID] else {
+        return answer(connection, grant.request, .refused(RefusedReply(Refusal(.noSuchObject))))
+      }
       let record = channel.holder.flatMap { entity.record(for: channel.session.objectID, process: $0) }
       answer(
         connection, grant.request,
@@ -340,7 +325,7 @@ extension Broker {
     return channel.session.object.footprint?.range?.length ?? 0
   }
 
-  private func withdraw(_ answer: PendingGrant.Answer) {
+  func withdraw(_ answer: PendingGrant.Answer) {
     let (association, channel) =
       switch answer {
       case .opened(let association, let channel): (association, channel)
@@ -351,7 +336,7 @@ extension Broker {
     if case .opened = answer, let channel = channels[channel] { closeChannel(channel) }
   }
 
-  private func undo(_ association: AssociationRecord) {
+  func undo(_ association: AssociationRecord) {
     _ = entity.drop(AssociationSelector(association: association.id), as: .dropped)
   }
 
@@ -409,4 +394,12 @@ final class HeldDescriptor {
   init(_ descriptor: consuming Descriptor) { self.descriptor = consume descriptor }
 
   func take() -> Descriptor? { descriptor.take() }
+}
+
+extension ObjectChannel {
+  /// Whether `process` opened or adopted it; what it has executed since is the entity's to judge.
+  func belongs(to process: ProcessResource) -> Bool {
+    guard let owner = adopter ?? holder ?? lineageHolder else { return false }
+    return owner.tgid == process.tgid && owner.start == process.start
+  }
 }

@@ -28,29 +28,31 @@ extension Broker {
     while let event = processEvents?.next() {
       switch event {
       case .fork(let parent, let child):
+        lingering.remove(child)
         tree.forked(parent: parent, child: child)
-        followRevokes(parent: parent, child: child)
       case .exec(let pid):
         tree.execed(pid)
         if let entry = processes[pid] { execed(entry) }
       case .exit(let pid):
         // Whoever is pinned ends when its pidfd says so: its leader may end before its other threads.
-        if processes[pid] == nil { tree.exited(pid) }
+        guard processes[pid] == nil, tree.knows(pid) else { break }
+        if ProcessPin.hasOtherThreads(pid) { lingering.insert(pid) } else { tree.exited(pid) }
       case .lost:
         tree.lost()
         for entry in Array(processes.values) where entry.pin.state() == .execed { execed(entry) }
       }
     }
+    // A few each time: threads that outlive their leader may do so for long.
+    for pid in Array(lingering.prefix(16)) where !ProcessPin.hasOtherThreads(pid) {
+      lingering.remove(pid)
+      if processes[pid] == nil { tree.exited(pid) }
+    }
+    forgetEndedLines()
   }
 
-  /// A child of a process that a standing revoke names is named with it, whatever becomes of its parent.
-  private func followRevokes(parent: Int32, child: Int32) {
-    guard authority.revokes.contains(where: { $0.processes?.contains { $0.tgid == UInt32(parent) } ?? false }),
-      let parentStart = try? ProcessPin.startTime(of: parent), let childStart = try? ProcessPin.startTime(of: child)
-    else { return }
-    authority.forked(
-      parent: ProcessResource(tgid: UInt32(parent), start: parentStart),
-      child: ProcessResource(tgid: UInt32(child), start: childStart))
+  /// A revoke of a process stands until the last of its descendants has ended.
+  private func forgetEndedLines() {
+    for process in tree.takeEndedLines() { authority.exited(process) }
   }
 
   /// Pins a sender under the identity that it is registered with, if it is.
@@ -67,14 +69,13 @@ extension Broker {
     return asker
   }
 
-  /// The entry of the process that the two open messages came from, made or found.
-  func processEntry(for pending: ControlConnection.Pending, _ pin: consuming ProcessPin) -> ProcessEntry {
+  /// The entry of a process that has just been pinned and judged, made or found.
+  func processEntry(_ subject: Subject, _ executablePath: String, _ pin: consuming ProcessPin) -> ProcessEntry {
     let pid = pin.pid
-    if let entry = processes[pid], entry.resource == pending.subject.process { return entry }
+    if let entry = processes[pid], entry.resource == subject.process { return entry }
     if processes[pid] != nil { processEnded(pid) }
     // The pinned process was current a moment ago; if it has ended since, its pidfd says so at once.
-    let entry = ProcessEntry(
-      pid: pid, pin: pin, subject: pending.subject, executablePath: pending.executablePath)
+    let entry = ProcessEntry(pid: pid, pin: pin, subject: subject, executablePath: executablePath)
     processes[pid] = entry
     watch(entry)
     return entry
@@ -132,10 +133,10 @@ extension Broker {
   func processEnded(_ pid: Int32) {
     guard let entry = processes.removeValue(forKey: pid) else { return }
     try? witness.remove(entry.pin.pidfd.rawValue)
-    authority.exited(entry.resource)
     let hasChannels = entry.channels.contains { channels[$0] != nil }
     let dropped = entity.exit(entry.resource, keepEvidence: hasChannels)
     tree.exited(pid)
+    forgetEndedLines()
     ended(dropped, cause: .exit, reason: .notAssociated)
   }
 
@@ -152,7 +153,9 @@ extension Broker {
   /// Processes that an asker is known to descend from, for standing revokes; empty where none names a process.
   func ancestors(of pid: Int32) -> [ProcessResource] {
     guard authority.revokes.contains(where: { $0.processes != nil }) else { return [] }
-    return ProcessPin.parents(of: pid).map { ProcessResource(tgid: UInt32($0.pid), start: $0.start) }
+    // The kernel's events know of ancestors that have ended; proc(5) of those that were there before a revoke.
+    return tree.revokedAncestors(of: pid)
+      + ProcessPin.parents(of: pid).map { ProcessResource(tgid: UInt32($0.pid), start: $0.start) }
   }
 
   /// Whom an asker descends from for `object`: by the kernel's fork events, or, without them, by the channel presented.

@@ -113,7 +113,9 @@ extension Broker {
       let row = AssociationRow(
         association: association, object: owner.authorization.object, application: owner.authorization.application,
         process: owner.process, path: record.path, operations: record.operations, generation: record.generation,
-        since: owner.since, expiry: record.expiry == 0 ? 0 : UInt64(Int64(record.expiry) + bootToWall),
+        since: owner.since,
+        expiry: record.expiry == 0
+          ? 0 : UInt64(bitPattern: Int64(clamping: record.expiry).addingReportingOverflow(bootToWall).partialValue),
         state: AssociationRow.State(rawValue: record.state.rawValue) ?? .live)
       guard (try? page.append(row)) == true else {
         page.next = association.rawValue
@@ -173,19 +175,26 @@ extension Broker {
   }
 
   func readAudit(_ query: AuditRead, id: UInt64, for caller: Caller, on connection: ControlConnection) {
-    guard let page = auditPage(query, for: caller) else {
+    guard let (page, isWhole) = auditPage(query, for: caller) else {
       return answer(
         connection, id, .failed(Failure(errno: ErrorCode.inputOutput, text: "the audit journal cannot be read")))
     }
-    if query.mode == .follow, page.rows.isEmpty {
+    if query.mode == .follow, page.rows.isEmpty, isWhole {
+      var query = query
+      // What has been looked at is not looked at again.
+      query.after = max(query.after, page.next)
       connection.following = ControlConnection.Following(id: id, request: query, caller: caller)
       return
     }
     answer(connection, id, .records(page))
   }
 
+  /// Records that one request may have looked at: the thread that checks does not read a whole journal for anybody.
+  /// A page without rows that leads on says that there is more.
+  private static let auditSpan = 4096
+
   /// Everybody sees what concerns their own uid; readers and administrators see all.
-  private func auditPage(_ query: AuditRead, for caller: Caller) -> Page<AuditRow>? {
+  private func auditPage(_ query: AuditRead, for caller: Caller) -> (page: Page<AuditRow>, isWhole: Bool)? {
     var filter = AuditFilter()
     if !caller.mayReadAudit { filter.uid = caller.uid }
     let limit = query.limit == 0 ? 1024 : min(Int(query.limit), 4096)
@@ -193,8 +202,11 @@ extension Broker {
     do {
       if query.mode == .newest {
         var rows: [AuditRow] = []
-        var last: UInt64 = 0
-        for item in try JournalReader.newest(limit, directory: configuration.stateDirectory, matching: filter) {
+        // Where none matches, following goes on behind what is on disk now.
+        var last = journal.counters.durable
+        for item in try JournalReader.newest(
+          limit, directory: configuration.stateDirectory, matching: filter, among: Self.auditSpan)
+        {
           guard case .record(let found) = item else { continue }
           let record = shown(found, to: caller)
           rows.append(AuditRow(bytes: record.encoded))
@@ -209,18 +221,22 @@ extension Broker {
         }
         page.next = last
         for row in rows[kept...] { _ = try? page.append(row) }
-        return page
+        return (page, true)
       }
+      guard query.after < .max else { return (page, true) }
       var reader = try JournalReader(directory: configuration.stateDirectory, from: query.after + 1)
-      var count = 0
-      while count < limit, let item = try reader.next(matching: filter) {
-        guard case .record(let found) = item else { continue }
-        let record = shown(found, to: caller)
-        guard (try? page.append(AuditRow(bytes: record.encoded))) == true else { break }
+      var looked = 0
+      while page.rows.count < limit, looked < Self.auditSpan, let item = try reader.next() {
+        looked += 1
+        guard case .record(let record) = item else { continue }
+        if filter.matches(record),
+          (try? page.append(AuditRow(bytes: shown(record, to: caller).encoded))) != true
+        {
+          break
+        }
         page.next = record.nextSequence - 1
-        count += 1
       }
-      return page
+      return (page, looked < Self.auditSpan)
     } catch { return nil }
   }
 
@@ -240,7 +256,11 @@ extension Broker {
   func feedFollowers() {
     for connection in Array(connections.values) {
       guard let following = connection.following else { continue }
-      guard let page = auditPage(following.request, for: following.caller), !page.rows.isEmpty else { continue }
+      guard let (page, isWhole) = auditPage(following.request, for: following.caller) else { continue }
+      guard !page.rows.isEmpty || !isWhole else {
+        connection.following?.request.after = max(following.request.after, page.next)
+        continue
+      }
       connection.following = nil
       answer(connection, following.id, .records(page))
     }

@@ -41,6 +41,7 @@ extension Broker {
           channels: associationOwners[record.id]?.channels ?? []))
     }
     authority.add(selected.standing)
+    for process in selected.standing.processes ?? [] { tree.revoked(process) }
     ended(dropped, cause: .revoke, reason: .revoked, by: caller)
     var ordered = record(.privileged)
     ordered.describe(caller.subject)

@@ -48,6 +48,8 @@ public final class Broker {
   var sessions: [UInt64: Session] = [:]
   var processes: [Int32: ProcessEntry] = [:]
   var tree = ProcessTree()
+  /// Unregistered processes whose leader has ended before other threads of theirs.
+  var lingering: Set<Int32> = []
   var associationOwners: [AssociationID: AssociationOwner] = [:]
   var pendingGrants: [UInt64: PendingGrant] = [:]
   /// The application's ends of channels whose grants are not on disk yet, by grant token.
@@ -57,6 +59,14 @@ public final class Broker {
   var rates: [String: RateBucket] = [:]
   var userConnections: [UInt32: Int] = [:]
   var userRequests: [UInt32: Int] = [:]
+  var userChannels: [UInt32: Int] = [:]
+  /// Bytes of replies that each user's channels have not read.
+  var userQueues: [UInt32: Int] = [:]
+  /// Channels that are to end because of that.
+  var overrun: Set<UInt64> = []
+  /// Associations whose records are not on disk yet: nothing is performed by them.
+  var unrecorded: Set<AssociationID> = []
+  var stranger: Stranger?
   var refusals: UInt64 = 0
   /// The earliest expiry that the entity holds, boottime nanoseconds.
   var nextExpiry: UInt64?
@@ -70,8 +80,9 @@ public final class Broker {
   var nextRuntimeGrant: UInt64 = 1
   var isStopping = false
 
-  /// Closed to make room for a connection that only says "too many", and for files that must be opened all the same.
-  var reserve: Descriptor?
+  /// Closed to make room for an administrator's connection and for finding out that it is one, and for a connection
+  /// that is only taken to be closed.
+  var reserve: [HeldDescriptor] = []
 
   /// Takes the socket, the journal and the policy; nothing is served before `run`.
   public init(_ configuration: BrokerConfiguration) throws(BrokerFailure) {
@@ -90,12 +101,13 @@ public final class Broker {
       processEvents = try? ProcessEvents()
       pool = try EffectPool()
       journalEvent = try EventDescriptor()
-      reserve = try ProcFile.open("/dev/null")
     } catch { throw .system(error) }
     do {
       entity = try SimulatedEntity()
     } catch { throw .system(error) }
-    opener = ObjectOpener(simulation: SimulatedBuses())
+    opener = ObjectOpener(
+      simulation: SimulatedBuses(),
+      own: BrokerFiles([configuration.socketPath, configuration.stateDirectory, configuration.policyFile]))
     interpreter = Interpreter(entity: entity, pool: pool)
     journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
     do {
@@ -104,6 +116,7 @@ public final class Broker {
       try MessageSocket.passCredentials(listener.rawValue)
     } catch { throw .socket(error) }
     try registerPolicy()
+    refillReserve()
     do {
       try watchEverything()
     } catch { throw .system(error) }
@@ -132,15 +145,12 @@ public final class Broker {
     // Not a property: it is used for every instruction, and each use of a property is tracked.
     var instructions = MessageBuffer(capacity: Bounds.instructionDatagram + 1)
     do throws(SystemError) {
-      while true {
+      while !isStopping {
         try epoll.wait(into: events, timeoutMilliseconds: -1)
-        var mayStop = false
         for index in 0..<events.count {
-          let event = events[index]
-          dispatch(event, &instructions)
-          if event.token == Token.signals.rawValue { mayStop = true }
+          dispatch(events[index], &instructions)
+          closeOverrun()
         }
-        if mayStop, isStopping { break }
       }
     } catch { throw .system(error) }
     stop()
@@ -176,7 +186,7 @@ public final class Broker {
     _ = journal.submit(record(.stop), durability: .none)
     pool.stop()
     journal.stop()
-    try? ProcFile.remove(configuration.socketPath)
+    try? removeFile(at: configuration.socketPath)
   }
 
   private static func openJournal(

@@ -38,11 +38,13 @@ final class BrokeredObject {
 /// Opens privileged objects; the only place where the broker gains a descriptor of one.
 struct ObjectOpener: Sendable {
   let simulation: SimulatedBuses
+  /// Never opened, under whatever name.
+  let own: BrokerFiles
 
   func open(_ definition: ObjectDefinition, operations: OperationSet) throws(SystemError) -> any OpenObject {
     switch definition.specification {
     case .socket(let specification): try SocketObject.open(specification, operations: operations)
-    case .disk(let specification): try DiskObject.open(specification)
+    case .disk(let specification): try DiskObject.open(specification, own: own)
     case .bus(let specification): try BusObject.open(specification, simulation: simulation)
     }
   }

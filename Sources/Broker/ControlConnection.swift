@@ -60,7 +60,7 @@ final class ControlConnection {
   }
 
   let id: UInt64
-  let socket: Descriptor
+  let socket: PeerDescriptor
   /// Who connected, for the caps of connections only.
   let peerUID: UInt32
   var isGreeted = false
@@ -70,7 +70,7 @@ final class ControlConnection {
   /// Grants that wait for their record to be on disk.
   var awaitingRecord = 0
 
-  init(id: UInt64, socket: consuming Descriptor, peerUID: UInt32) {
+  init(id: UInt64, socket: consuming PeerDescriptor, peerUID: UInt32) {
     self.id = id
     self.socket = socket
     self.peerUID = peerUID

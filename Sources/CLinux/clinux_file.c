@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 
 int clinux_file_pin(const char *path, int follow)
@@ -32,11 +34,58 @@ int clinux_file_status(int fd, struct clinux_file_status *status)
 		return -1;
 	status->device = raw.st_dev;
 	status->inode = raw.st_ino;
+	status->links = raw.st_nlink;
 	status->special_device = raw.st_rdev;
 	status->size = (uint64_t)raw.st_size;
 	status->mode = raw.st_mode;
 	status->block_size = (uint32_t)raw.st_blksize;
 	return 0;
+}
+
+/* fs/configfs/mount.c and ipc/mqueue.c, which linux/magic.h does not have */
+#define CONFIGFS_MAGIC 0x62656570
+#define MQUEUE_MAGIC 0x19800202
+
+int clinux_file_is_kernels(int fd)
+{
+	struct statfs system;
+
+	if (fstatfs(fd, &system))
+		return -1;
+	switch ((uint32_t)system.f_type) {
+	case PROC_SUPER_MAGIC:
+	case SYSFS_MAGIC:
+	case BPF_FS_MAGIC:
+	case DEBUGFS_MAGIC:
+	case TRACEFS_MAGIC:
+	case SECURITYFS_MAGIC:
+	case SELINUX_MAGIC:
+	case SMACK_MAGIC:
+	case AAFS_MAGIC:
+	case CGROUP_SUPER_MAGIC:
+	case CGROUP2_SUPER_MAGIC:
+	case RDTGROUP_SUPER_MAGIC:
+	case CONFIGFS_MAGIC:
+	case MQUEUE_MAGIC:
+	case DEVPTS_SUPER_MAGIC:
+	case BINDERFS_SUPER_MAGIC:
+	case BINFMTFS_MAGIC:
+	case PSTOREFS_MAGIC:
+	case EFIVARFS_MAGIC:
+	case OPENPROM_SUPER_MAGIC:
+	case USBDEVICE_SUPER_MAGIC:
+	case XENFS_SUPER_MAGIC:
+	case NSFS_MAGIC:
+	case PIPEFS_MAGIC:
+	case SOCKFS_MAGIC:
+	case ANON_INODE_FS_MAGIC:
+	case DMA_BUF_MAGIC:
+	case DEVMEM_MAGIC:
+	case SECRETMEM_MAGIC:
+		return 1;
+	default:
+		return 0;
+	}
 }
 
 ssize_t clinux_file_read_cached(int fd, void *bytes, size_t count, off_t offset)

@@ -14,10 +14,11 @@
 #endif
 
 /*
- * Room for what a peer may attach: credentials, a pidfd, and 16 descriptors, more than any message may
- * carry. The kernel closes what does not fit and says MSG_CTRUNC.
+ * Room for everything that a peer can attach: credentials, a pidfd, and the kernel's SCM_MAX_FD (net/scm.h)
+ * descriptors. What did not fit the kernel would close in the receiving thread, and closing a stranger's descriptor
+ * can block for as long as the stranger likes (SO_LINGER in socket(7), a FUSE file's flush).
  */
-#define CONTROL_DESCRIPTORS 16
+#define CONTROL_DESCRIPTORS CLINUX_MAX_ATTACHED
 
 /* Bytes of a message that is small. */
 #define SMALL 512
@@ -36,11 +37,10 @@ static void take_descriptors(const struct cmsghdr *header, struct clinux_receive
 		int fd;
 
 		memcpy(&fd, CMSG_DATA(header) + index * sizeof(int), sizeof(int));
-		if (out->descriptor < 0)
-			out->descriptor = fd;
+		if (out->descriptor_count < CLINUX_MAX_ATTACHED)
+			out->descriptors[out->descriptor_count++] = fd;
 		else
 			close(fd);
-		out->descriptor_count++;
 	}
 }
 
@@ -56,6 +56,13 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 	};
 	ssize_t size;
 
+	out->pid = 0;
+	out->uid = 0;
+	out->gid = 0;
+	out->pidfd = -1;
+	out->descriptor_count = 0;
+	out->data_truncated = 0;
+	out->control_truncated = 0;
 	/*
 	 * The C library's call is a cancellation point (pthreads(7)), which costs two atomic operations in a
 	 * program with threads; one that does not wait need not be.
@@ -64,7 +71,6 @@ ssize_t clinux_receive(int fd, void *data, size_t capacity, int flags, struct cl
 		size = syscall(SYS_recvmsg, fd, &message, flags | MSG_CMSG_CLOEXEC);
 	else
 		size = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
-	*out = (struct clinux_received){ .pidfd = -1, .descriptor = -1 };
 	if (size < 0)
 		return -1;
 	out->data_truncated = (message.msg_flags & MSG_TRUNC) != 0;
@@ -109,7 +115,7 @@ ssize_t clinux_send(int fd, const void *head, size_t head_size, const void *tail
 	};
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = tail_size > 0 ? 2 : 1 };
 
-	if (count > CONTROL_DESCRIPTORS) {
+	if (count > CLINUX_MAX_ATTACHED) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -3,6 +3,8 @@
 #include "clinux_unix.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,12 +51,29 @@ int clinux_unix_connect(const char *path)
 	return fd;
 }
 
+/* Through O_PATH: whoever may write the folder could put a link to another file there. */
+static int chmod_socket(const char *path, mode_t mode)
+{
+	int node = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char link[32];
+	struct stat status;
+	int result = -1;
+
+	if (node < 0)
+		return -1;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", node);
+	if (fstat(node, &status) == 0) {
+		errno = EBADF;
+		if (S_ISSOCK(status.st_mode))
+			result = (status.st_mode & 07777) == mode ? 0 : chmod(link, mode);
+	}
+	return result < 0 ? fail(node) : close(node);
+}
+
 int clinux_unix_listen(const char *path, mode_t mode, int backlog)
 {
 	struct sockaddr_un address;
 	struct stat status;
-	mode_t mask;
-	int result;
 	int fd;
 
 	if (address_of(path, &address) < 0)
@@ -73,11 +92,12 @@ int clinux_unix_listen(const char *path, mode_t mode, int backlog)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	/* The mode must be right before anybody can connect; bind(2) makes the file with 0777 & ~umask. */
-	mask = umask(0777 & ~mode);
-	result = bind(fd, (struct sockaddr *)&address, sizeof(address));
-	umask(mask);
-	if (result < 0 || listen(fd, backlog) < 0)
+	/*
+	 * Not by umask(2), which is every thread's: bind(2) makes the file with the socket's mode & ~umask, and what the
+	 * umask took is added while nobody can connect, before listen(2).
+	 */
+	if (fchmod(fd, mode) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    chmod_socket(path, mode) < 0 || listen(fd, backlog) < 0)
 		return fail(fd);
 	return fd;
 }

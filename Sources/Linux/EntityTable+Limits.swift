@@ -1,3 +1,4 @@
+import Glibc
 import Instructions
 import KernelEntity
 
@@ -99,5 +100,25 @@ extension EntityLimits.Destination {
       for index in address.bytes.indices { unsafe bytes[index] = address.bytes[index] }
     }
     return limit
+  }
+}
+
+extension EntityTable {
+  /// A limit set's number, with one reference held by the caller. Errors: E2BIG, ENOSPC.
+  public borrowing func define(_ limits: EntityLimits) throws(SystemError) -> UInt32 {
+    var arguments = postern_limits_arguments()
+    guard let record = limits.record else { throw SystemError(errno: E2BIG, operation: "define limits") }
+    arguments.limits = record
+    let result = call(POSTERN_ENTITY_DEFINE_LIMITS, &arguments)
+    guard result == 0 else { throw SystemError(errno: -result, operation: "define limits") }
+    return arguments.index
+  }
+
+  /// Gives the caller's reference back; the set stays while associations name it. Errors: ENOENT.
+  public borrowing func release(limits index: UInt32) throws(SystemError) {
+    var arguments = postern_limits_arguments()
+    arguments.index = index
+    let result = call(POSTERN_ENTITY_RELEASE_LIMITS, &arguments)
+    guard result == 0 else { throw SystemError(errno: -result, operation: "release limits") }
   }
 }

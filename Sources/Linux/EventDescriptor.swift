@@ -26,6 +26,15 @@ public struct EventDescriptor: ~Copyable, Sendable {
     _ = unsafe eventfd_read(descriptor.rawValue, &value)
   }
 
+  /// Waits until it is signalled, at most `milliseconds` (nil: without an end), and takes what was signalled.
+  public borrowing func wait(milliseconds: Int64?) {
+    var request = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+    let timeout = Int32(clamping: milliseconds ?? -1)
+    // SAFETY: one structure of our own.
+    _ = try? retrying("poll") { Int(unsafe poll(&request, 1, timeout)) }
+    drain()
+  }
+
   /// Makes it readable. Cannot fail short of 2^64 - 1 unread signals, which is readable all the same.
   public borrowing func signal() { _ = eventfd_write(descriptor.rawValue, 1) }
 

@@ -16,6 +16,8 @@ public struct FileStatus: Sendable, Hashable {
   /// The file system that the name is on.
   public var device: UInt64
   public var inode: UInt64
+  /// Names that it has; 0: it was removed, and only descriptors hold it.
+  public var links: UInt64
   /// The device that a device file stands for; 0 for others.
   public var specialDevice: UInt64
   /// Bytes; 0 for devices.
@@ -63,8 +65,20 @@ extension Descriptor {
       default: .other
       }
     return FileStatus(
-      kind: kind, device: raw.device, inode: raw.inode, specialDevice: raw.special_device, size: raw.size,
+      kind: kind, device: raw.device, inode: raw.inode, links: raw.links, specialDevice: raw.special_device,
+      size: raw.size,
       blockSize: raw.block_size)
+  }
+
+  /// Where the file is in the file system, without symbolic links (proc_pid_fd(5)).
+  public borrowing func resolvedPath() throws(SystemError) -> String {
+    try ProcFile.readLink("/proc/self/fd/\(rawValue)")
+  }
+
+  /// Whether it lies on a file system that stands for the kernel itself, such as proc(5) or sysfs(5) (fstatfs(2)).
+  public borrowing func isOnKernelFileSystem() throws(SystemError) -> Bool {
+    let number = rawValue
+    return try retrying("fstatfs") { Int(clinux_file_is_kernels(number)) } != 0
   }
 
   /// Appends bytes from the page cache only; never waits for the device.

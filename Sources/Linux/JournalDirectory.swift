@@ -43,20 +43,8 @@ public struct JournalDirectory: ~Copyable, Sendable {
       _ = Descriptor(adopting: Int32(own))
       throw SystemError(errno: code, operation: "fdopendir", path: path)
     }
-    defer { unsafe closedir(stream) }
-    var names: [String] = []
-    while true {
-      errno = 0
-      guard let entry = unsafe readdir(stream) else { break }
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        unsafe pointer.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: pointer.pointee)) {
-          unsafe String(validatingCString: $0)
-        }
-      }
-      if let name, name != ".", name != ".." { names.append(name) }
-    }
-    guard errno == 0 else { throw SystemError(errno: errno, operation: "readdir", path: path) }
-    return names
+    defer { _ = unsafe closedir(stream) }
+    return try unsafe entryNames(of: stream, path: path).filter { $0 != "." && $0 != ".." }
   }
 
   /// Opens a file to read; nil: there is none.
@@ -187,12 +175,4 @@ public struct JournalFile: ~Copyable, Sendable {
     let number = descriptor.rawValue
     _ = try retrying("fdatasync", path) { Int(fdatasync(number)) }
   }
-}
-
-/// Eight bytes that nobody can guess (getentropy(3)).
-public func journalRandom() throws(SystemError) -> UInt64 {
-  var value: UInt64 = 0
-  // SAFETY: fills our own eight bytes; up to 256 bytes come whole.
-  _ = try retrying("getentropy") { Int(unsafe getentropy(&value, 8)) }
-  return value
 }

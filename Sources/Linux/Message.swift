@@ -16,14 +16,11 @@ public struct ReceivedMessage: ~Copyable {
   /// nil where the socket does not ask for them (`MessageSocket.passCredentials`).
   public let sender: SenderCredentials?
   public var pidfd: Descriptor?
-  /// The first descriptor attached; the others are closed already.
-  public var descriptor: Descriptor?
+  /// Where exactly one descriptor was attached, that one.
+  public var descriptor: PeerDescriptor?
   public let descriptorCount: Int
   /// Bytes or control messages did not fit and are lost: the message is to be refused.
   public let truncated: Bool
-
-  public consuming func takeDescriptor() -> Descriptor? { descriptor.take() }
-  public consuming func takePidfd() -> Descriptor? { pidfd.take() }
 }
 
 /// The result of a call that may find nothing to do: EAGAIN is a value.
@@ -57,14 +54,23 @@ public enum MessageSocket {
       if error.errno == EAGAIN { return .wouldBlock }
       throw error
     }
+    let count = Int(received.descriptor_count)
+    var attached: [Int32] = []
+    if count > 0 {
+      // SAFETY: a tuple of 253 numbers of the same type; the kernel's first `count` were copied there.
+      attached = unsafe withUnsafeBytes(of: &received.descriptors) {
+        unsafe Array($0.bindMemory(to: Int32.self).prefix(count))
+      }
+    }
+    var only: PeerDescriptor?
+    if count == 1 { only = PeerDescriptor(Descriptor(adopting: attached[0])) } else { PeerDescriptor.close(attached) }
     return .ready(
       ReceivedMessage(
         count: buffer.count,
         sender: received.pid == 0 && received.uid == 0 && received.gid == 0
           ? nil : SenderCredentials(pid: received.pid, uid: received.uid, gid: received.gid),
         pidfd: received.pidfd >= 0 ? Descriptor(adopting: received.pidfd) : nil,
-        descriptor: received.descriptor >= 0 ? Descriptor(adopting: received.descriptor) : nil,
-        descriptorCount: Int(received.descriptor_count),
+        descriptor: only.take(), descriptorCount: count,
         truncated: received.data_truncated != 0 || received.control_truncated != 0))
   }
 

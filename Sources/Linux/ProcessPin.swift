@@ -105,17 +105,28 @@ public struct ProcessPin: ~Copyable, Sendable {
   /// The start time of `pid` now.
   public static func startTime(of pid: Int32) throws(SystemError) -> UInt64 { try parentAndStart(of: pid).start }
 
+  /// Whether threads of `pid` live beside its leader, which may be ending (proc(5), stat field 20).
+  public static func hasOtherThreads(_ pid: Int32) -> Bool {
+    guard let fields = try? statistics(of: pid), fields.count > 17 else { return false }
+    return (Int(String(decoding: fields[17], as: UTF8.self)) ?? 0) > 1
+  }
+
   private static func parentAndStart(of pid: Int32) throws(SystemError) -> (parent: Int32, start: UInt64) {
+    let fields = try statistics(of: pid)
+    guard fields.count > 19, let start = UInt64(String(decoding: fields[19], as: UTF8.self)),
+      let parent = Int32(String(decoding: fields[1], as: UTF8.self))
+    else { throw SystemError(errno: EINVAL, operation: "parse", path: "/proc/\(pid)/stat") }
+    return (parent, start)
+  }
+
+  /// The fields of /proc/PID/stat from the third on.
+  private static func statistics(of pid: Int32) throws(SystemError) -> [ArraySlice<UInt8>] {
     let path = "/proc/\(pid)/stat"
     let text = try ProcFile.read(path, limit: 4096)
     // The name in parentheses may hold anything; the numbers start after the last one. Field 22 is the 20th after it.
     guard let end = text.lastIndex(of: UInt8(ascii: ")")) else {
       throw SystemError(errno: EINVAL, operation: "parse", path: path)
     }
-    let fields = text[(end + 1)...].split(separator: UInt8(ascii: " "))
-    guard fields.count > 19, let start = UInt64(String(decoding: fields[19], as: UTF8.self)),
-      let parent = Int32(String(decoding: fields[1], as: UTF8.self))
-    else { throw SystemError(errno: EINVAL, operation: "parse", path: path) }
-    return (parent, start)
+    return text[(end + 1)...].split(separator: UInt8(ascii: " "))
   }
 }

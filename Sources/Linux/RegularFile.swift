@@ -47,22 +47,29 @@ public enum RegularFile {
       throw SystemError(errno: code, operation: "opendir", path: folder)
     }
     defer { _ = unsafe closedir(stream) }
-    var names: [String] = []
-    while true {
-      errno = 0
-      // SAFETY: the entry is valid until the next readdir(3) on this stream, and no other thread has the stream.
-      guard let entry = unsafe readdir(stream) else {
-        let code = errno
-        guard code == 0 else { throw SystemError(errno: code, operation: "readdir", path: folder) }
-        break
-      }
-      // SAFETY: d_name is null-terminated within the record.
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { field in
-        unsafe field.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
-      }
-      if name.hasSuffix(suffix), !name.hasPrefix(".") { names.append(name) }
-    }
+    var names = try unsafe entryNames(of: stream, path: folder).filter { $0.hasSuffix(suffix) && !$0.hasPrefix(".") }
     names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     return names.map { "\(folder)/\($0)" }
+  }
+}
+
+/// The names in a folder, in no order; those that are not UTF-8 are left out.
+///
+/// SAFETY: the stream is open, and no other thread has it.
+func entryNames(of stream: OpaquePointer, path: String) throws(SystemError) -> [String] {
+  var names: [String] = []
+  while true {
+    errno = 0
+    // SAFETY: the entry is valid until the next readdir(3) on this stream.
+    guard let entry = unsafe readdir(stream) else {
+      let code = errno
+      guard code == 0 else { throw SystemError(errno: code, operation: "readdir", path: path) }
+      return names
+    }
+    // SAFETY: d_name is null-terminated within the record.
+    let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { field in
+      unsafe field.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(validatingCString: $0) }
+    }
+    if let name { names.append(name) }
   }
 }

@@ -17,15 +17,3 @@ public enum StandardError {
     }
   }
 }
-
-extension ProcFile {
-  /// Removes a name; one that is gone is no error.
-  public static func remove(_ path: String) throws(SystemError) {
-    do {
-      _ = try retrying("unlink", path) {
-        // SAFETY: the string lives during the call.
-        unsafe Int(unlink(path))
-      }
-    } catch  where error.errno == ENOENT {}
-  }
-}

@@ -1,4 +1,6 @@
 import Authority
+import Entity
+import Instructions
 import Linux
 import Objects
 import Synchronization
@@ -13,21 +15,36 @@ public final class EffectPool: Sendable {
     let payload: [UInt8]
     let capacity: Int
     let grant: Mutex<Grant?>
+    let entity: any AuthorizationEntity
 
-    public init(token: UInt64, session: any OpenObject, payload: [UInt8], capacity: Int, grant: consuming Grant) {
+    /// - Parameter entity: asked again when a thread takes the job.
+    public init(
+      token: UInt64, session: any OpenObject, payload: [UInt8], capacity: Int, grant: consuming Grant,
+      entity: any AuthorizationEntity
+    ) {
       self.token = token
       self.session = session
       self.payload = payload
       self.capacity = capacity
       self.grant = Mutex(consume grant)
+      self.entity = entity
     }
   }
 
   public struct Finished: Sendable {
+    /// An instruction that was authorized when it was queued and was not any more when its turn came.
+    public struct Refused: Sendable {
+      public var reason: Reason
+      public var instruction: Instruction
+      public var issuer: Issuer
+    }
+
     public var token: UInt64
     /// A byte count, or a negative errno.
     public var result: Int64
     public var output: [UInt8]
+    /// Nothing was performed.
+    public var refused: Refused?
   }
 
   private struct State {
@@ -109,14 +126,28 @@ public final class EffectPool: Sendable {
     }
   }
 
+  /// Checks again and performs: after a revoke has returned, nothing that still waited for a thread begins.
   private func perform(_ job: Job) -> Finished {
+    guard let queued = job.grant.withLock({ $0.take() }) else {
+      return Finished(token: job.token, result: -Int64(ErrorCode.inputOutput), output: [])
+    }
+    let instruction = queued.instruction
+    let issuer = queued.issuer
+    var fresh: Grant?
+    switch job.entity.check(instruction, issuer: issuer, now: Clock.boottime()) {
+    case .granted(let grant): fresh = consume grant
+    case .refused(let reason):
+      return Finished(
+        token: job.token, result: 0, output: [],
+        refused: Finished.Refused(reason: reason, instruction: instruction, issuer: issuer))
+    }
     var buffer = MessageBuffer(capacity: max(job.capacity, 1))
     let result: Int64 = job.payload.withRawSpan { payload in
       buffer.append { output in
-        guard let grant = job.grant.withLock({ $0.take() }) else { return -Int64(ErrorCode.inputOutput) }
+        guard let grant = fresh.take() else { return -Int64(ErrorCode.inputOutput) }
         switch job.session.performBlocking(grant, payload: payload, into: &output) {
-        case .done(let count): return Int64(count)
-        case .received(let count, _): return Int64(count)
+        case .done(let count): return Int64(clamping: count)
+        case .received(let count, _): return Int64(clamping: count)
         case .failed(let errno): return -Int64(errno)
         default: return -Int64(ErrorCode.inputOutput)
         }

@@ -11,8 +11,8 @@ public protocol InterpreterObserver: AnyObject {
   func refused(_ refusal: Refusal, _ instruction: Instruction, issuer: Issuer, channel: ObjectChannel)
   /// An instruction was authorized and the grant asks for a record of it.
   func used(_ instruction: Instruction, issuer: Issuer, channel: ObjectChannel)
-  /// A quota that lies outside the table: rates and outstanding requests. nil: go on.
-  func exceededQuota(_ instruction: Instruction, channel: ObjectChannel) -> Refusal?
+  /// What lies outside the table: rates, and an association whose record is not on disk yet. nil: go on.
+  func exceededQuota(_ instruction: Instruction, association: AssociationID?, channel: ObjectChannel) -> Refusal?
   /// Takes a place among the outstanding requests of the channel's user; false: there is none.
   func mayWait(_ channel: ObjectChannel) -> Bool
   /// Gives places back.
@@ -22,8 +22,10 @@ public protocol InterpreterObserver: AnyObject {
   func forget(token: UInt64)
   /// The session's readiness is to be watched for what its channels wait for.
   func watch(_ session: Session)
-  /// The channel's socket is to be watched for room to write.
-  func congested(_ channel: ObjectChannel)
+  /// The channel's socket is to be watched for room to write; `bytes` of replies were put into its queue.
+  func congested(_ channel: ObjectChannel, queued bytes: Int)
+  /// Replies have left the queue.
+  func drained(_ channel: ObjectChannel, bytes: Int)
 }
 
 /// Emulates the CPU's authorization check: takes an instruction, asks the entity, then executes, fast-paths or rejects.
@@ -60,8 +62,15 @@ public struct Interpreter: ~Copyable {
         let payload = bytes.extracting(frame.payload)
         perform(opcode, frame, payload, on: channel, issuer: issuer, now: now, observer: observer)
       case .cancel:
-        cancel(frame, on: channel, observer: observer)
+        cancel(frame, on: channel, issuer: issuer, observer: observer)
       case .arm:
+        // It reads the object's state, so it needs an association, of whatever operations.
+        if let reason = missingAssociation(of: issuer, on: channel, now: now) {
+          let instruction = Instruction(opcode: .wait, object: channel.session.objectID, operands: frame.operands)
+          refuse(
+            Refusal(reason), instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
+          continue
+        }
         arm(Wire.Readiness(rawValue: frame.operands.request), on: channel, observer: observer)
         complete(CompletionFrame(cookie: frame.cookie, result: 0), on: channel, observer: observer)
       }
@@ -84,7 +93,9 @@ public struct Interpreter: ~Copyable {
       for item in parked {
         guard case .perform(let opcode) = item.frame.action else { continue }
         item.payload.withRawSpan { payload in
-          perform(opcode, item.frame, payload, on: channel, issuer: item.process, now: { now }, observer: observer)
+          perform(
+            opcode, item.frame, payload, on: channel, issuer: item.process, now: { now }, isFirst: false,
+            observer: observer)
         }
       }
       notifyReady(channel, ready, observer: observer)
@@ -120,6 +131,12 @@ public struct Interpreter: ~Copyable {
     _ job: EffectPool.Finished, on channel: ObjectChannel, observer: some InterpreterObserver
   ) {
     guard let cookie = channel.running.removeValue(forKey: job.token) else { return }
+    if let refused = job.refused {
+      observer.refused(
+        Refusal(refused.reason), refused.instruction, issuer: refused.issuer, channel: channel)
+      complete(CompletionFrame(cookie: cookie, refused: refused.reason), on: channel, observer: observer)
+      return flush(channel, observer: observer)
+    }
     tail.append(job.output)
     add(
       CompletionFrame(
@@ -128,7 +145,9 @@ public struct Interpreter: ~Copyable {
   }
 
   /// Sends what the application had no room for, as far as it has now.
-  public mutating func drain(_ channel: ObjectChannel) throws(SystemError) {
+  public mutating func drain(
+    _ channel: ObjectChannel, observer: some InterpreterObserver
+  ) throws(SystemError) {
     while !channel.outgoing.isEmpty {
       head.clear()
       head.append(channel.outgoing[0].head)
@@ -141,24 +160,25 @@ public struct Interpreter: ~Copyable {
       let attached = channel.outgoing[0].descriptor.numbers
       switch try MessageSocket.send(channel.socket.rawValue, head: head, tail: tail, descriptors: attached) {
       case .wouldBlock: return
-      case .ready: channel.outgoing.removeFirst()
+      case .ready: observer.drained(channel, bytes: channel.outgoing.removeFirst().size)
       }
     }
   }
 
   private mutating func perform(
     _ opcode: Opcode, _ frame: InstructionFrame, _ payload: RawSpan, on channel: ObjectChannel,
-    issuer: ProcessResource, now: () -> UInt64, observer: some InterpreterObserver
+    issuer: ProcessResource, now: () -> UInt64, isFirst: Bool = true, observer: some InterpreterObserver
   ) {
     let instruction = Instruction(opcode: opcode, object: channel.session.objectID, operands: frame.operands)
-    if let refusal = observer.exceededQuota(instruction, channel: channel) {
-      return refuse(refusal, instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
-    }
     switch channel.verdicts.check(instruction, issuer: .process(issuer), now: now(), entity: entity) {
     case .refused(let reason):
       refuse(Refusal(reason), instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
     case .granted(let grant):
-      if channel.auditDetail != .refusals, channel.auditDetail == .all || !channel.wasUsed {
+      // After the check, so that nobody uses up what belongs to those who are authorized; once for each instruction.
+      if isFirst, let refusal = observer.exceededQuota(instruction, association: grant.association, channel: channel) {
+        return refuse(refusal, instruction, frame, on: channel, issuer: .process(issuer), observer: observer)
+      }
+      if isFirst, channel.auditDetail != .refusals, channel.auditDetail == .all || !channel.wasUsed {
         channel.wasUsed = true
         observer.used(instruction, issuer: .process(issuer), channel: channel)
       }
@@ -194,8 +214,9 @@ public struct Interpreter: ~Copyable {
     case .accepted(let connection, let peer):
       completion.address = peer
       completion.flags = .descriptor
-      complete(completion, on: channel, observer: observer)
+      // Before the completion: the last one of a full datagram is sent at once.
       descriptor = consume connection
+      complete(completion, on: channel, observer: observer)
       // A datagram carries one descriptor, so that each has its completion.
       flush(channel, observer: observer)
     case .failed(let errno):
@@ -231,7 +252,7 @@ public struct Interpreter: ~Copyable {
       let token = observer.nextToken(for: channel)
       let job = EffectPool.Job(
         token: token, session: session.object, payload: payload.copiedBytes,
-        capacity: frame.answersBytes ? wanted : 256, grant: consume grant)
+        capacity: frame.answersBytes ? wanted : 256, grant: consume grant, entity: entity)
       guard pool.submit(job) else {
         observer.forget(token: token)
         observer.waited(channel, count: 1)
@@ -255,11 +276,22 @@ public struct Interpreter: ~Copyable {
       observer: observer)
   }
 
+  /// Why `process` may not learn anything about the channel's object, or nil where it has an association that stands.
+  private func missingAssociation(of process: ProcessResource, on channel: ObjectChannel, now: UInt64) -> Reason? {
+    let probe = Instruction(opcode: .wait, object: channel.session.objectID, operands: Operands())
+    // Reasons that come after the association's in order of precedence say that there is one (postern_check.h).
+    switch entity.check(probe, issuer: .process(process), now: now) {
+    case .granted: return nil
+    case .refused(let reason): return reason == .operation || reason == .limit ? nil : reason
+    }
+  }
+
   private mutating func cancel(
-    _ frame: InstructionFrame, on channel: ObjectChannel, observer: some InterpreterObserver
+    _ frame: InstructionFrame, on channel: ObjectChannel, issuer: ProcessResource, observer: some InterpreterObserver
   ) {
     let before = channel.parked.count
-    channel.parked.removeAll { $0.frame.cookie == frame.operands.offset }
+    // Only one's own: a child or a stranger with a copy of the channel must not end what its holder waits for.
+    channel.parked.removeAll { $0.frame.cookie == frame.operands.offset && $0.process == issuer }
     observer.waited(channel, count: before - channel.parked.count)
     guard channel.parked.count < before else {
       return complete(
@@ -367,7 +399,7 @@ public struct Interpreter: ~Copyable {
     }
     channel.outgoing.append(
       ObjectChannel.Outgoing(head: head.copy(), tail: tail.copy(), descriptor: attached.take()))
-    observer.congested(channel)
+    observer.congested(channel, queued: head.count + tail.count)
   }
 }
 

@@ -20,6 +20,7 @@ public final class ObjectChannel {
     let head: [UInt8]
     let tail: [UInt8]
     let descriptor: Descriptor?
+    var size: Int { head.count + tail.count }
 
     init(head: [UInt8], tail: [UInt8], descriptor: consuming Descriptor?) {
       self.head = head
@@ -29,7 +30,7 @@ public final class ObjectChannel {
   }
 
   public let id: UInt64
-  public let socket: Descriptor
+  public let socket: PeerDescriptor
   public let session: Session
   /// SO_COOKIE of the application's end.
   public var clientCookie: UInt64 = 0
@@ -40,6 +41,8 @@ public final class ObjectChannel {
   /// holder of the one that was presented.
   public var lineageHolder: ProcessResource?
   public var ownerUID: UInt32
+  /// The forked process that got this channel for one it inherited; nil: it was made by an open, for its holder.
+  public var adopter: ProcessResource?
   public var applicationName: String
   public var objectName: String
   public var auditDetail: AuditDetail = .refusals
@@ -67,6 +70,9 @@ public final class ObjectChannel {
   /// How often a verdict was reused, and how often not.
   public var fastPath: (hits: UInt64, misses: UInt64) { (verdicts.hits, verdicts.misses) }
 
+  /// Bytes of replies that wait for the application to read.
+  public var queuedBytes: Int { outgoing.reduce(0) { $0 + $1.size } }
+
   /// While the application does not read its replies nothing more is taken from it.
   public var isCongested: Bool { !outgoing.isEmpty }
 
@@ -75,7 +81,7 @@ public final class ObjectChannel {
     objectName: String
   ) {
     self.id = id
-    self.socket = socket
+    self.socket = PeerDescriptor(socket)
     self.session = session
     self.ownerUID = ownerUID
     self.applicationName = applicationName

@@ -12,19 +12,27 @@ public struct ProcessTree: Sendable {
     var inherited: [ObjectID: ProcessResource] = [:]
     /// This process itself, for each object that it holds.
     var held: [ObjectID: ProcessResource] = [:]
+    /// What ancestors held that stood between this process and `parent` and have ended.
+    var bequest: [ObjectID: ProcessResource] = [:]
+    /// Itself and its ancestors, as far as revokes name them; an exec frees nobody.
+    var revoked: [ProcessResource] = []
     var children: Set<UInt64> = []
-    var isAlive = true
     /// Program images since this node began.
     var execs = 0
-    /// The parent's `execs` when it forked this one.
+    /// The parent's `execs` when it forked this one; `severed` where an exec of a nearer ancestor lies between.
     var parentExecs = 0
   }
+
+  private static let severed = -1
 
   /// How many processes may be watched; beyond it descent is not known, which refuses revalidation.
   public let capacity: Int
   private var nodes: [UInt64: Node] = [:]
   private var current: [Int32: UInt64] = [:]
   private var nextNode: UInt64 = 1
+  /// How many processes carry each named one in `revoked`.
+  private var lines: [ProcessResource: Int] = [:]
+  private var ended: [ProcessResource] = []
 
   public init(capacity: Int = 65536) { self.capacity = capacity }
 
@@ -42,7 +50,6 @@ public struct ProcessTree: Sendable {
   public mutating func dropped(_ pid: Int32, object: ObjectID) {
     guard let id = current[pid] else { return }
     nodes[id]?.held[object] = nil
-    prune(id)
   }
 
   public mutating func forked(parent: Int32, child: Int32) {
@@ -53,6 +60,8 @@ public struct ProcessTree: Sendable {
     }
     nodes[id]?.inherited = node.inherited.merging(node.held) { _, own in own }
     nodes[id]?.parentExecs = node.execs
+    nodes[id]?.revoked = node.revoked
+    for named in node.revoked { lines[named, default: 0] += 1 }
     nodes[parentID]?.children.insert(id)
   }
 
@@ -64,20 +73,63 @@ public struct ProcessTree: Sendable {
     nodes[id]?.execs += 1
   }
 
+  /// The process has ended; its children keep what they had of it and stand under its parent.
   public mutating func exited(_ pid: Int32) {
-    guard let id = current.removeValue(forKey: pid) else { return }
-    nodes[id]?.isAlive = false
-    prune(id)
+    guard let id = current.removeValue(forKey: pid), let node = nodes.removeValue(forKey: id) else { return }
+    if let parent = node.parent { nodes[parent]?.children.remove(id) }
+    for child in node.children {
+      guard var orphan = nodes[child] else { continue }
+      if orphan.parentExecs == node.execs { orphan.bequest.merge(node.held) { nearer, _ in nearer } }
+      if orphan.parentExecs == 0 { orphan.bequest.merge(node.bequest) { nearer, _ in nearer } }
+      orphan.parent = node.parent
+      orphan.parentExecs = orphan.parentExecs == 0 ? node.parentExecs : Self.severed
+      nodes[child] = orphan
+      if let parent = node.parent { nodes[parent]?.children.insert(child) }
+    }
+    release(node.revoked)
   }
 
-  /// Nothing is known any more (events were lost): every descent is forgotten, what processes hold themselves stands.
+  /// A revoke names `process`: what it forks from now on is named with it, however soon it ends after that.
+  public mutating func revoked(_ process: ProcessResource) {
+    let pid = Int32(bitPattern: process.tgid)
+    guard let id = current[pid] ?? insert(pid, parent: nil), nodes[id]?.revoked.contains(process) == false else {
+      return
+    }
+    nodes[id]?.revoked.append(process)
+    lines[process, default: 0] += 1
+  }
+
+  /// Whom revokes have named among `pid` and its ancestors.
+  public func revokedAncestors(of pid: Int32) -> [ProcessResource] {
+    current[pid].flatMap { nodes[$0]?.revoked } ?? []
+  }
+
+  /// Whether anything is known of `pid`.
+  public func knows(_ pid: Int32) -> Bool { current[pid] != nil }
+
+  /// Named processes that have ended with everything that descends from them, since the last call.
+  public mutating func takeEndedLines() -> [ProcessResource] {
+    defer { ended = [] }
+    return ended
+  }
+
+  private mutating func release(_ revoked: [ProcessResource]) {
+    for named in revoked {
+      let left = lines[named, default: 1] - 1
+      lines[named] = left > 0 ? left : nil
+      if left <= 0 { ended.append(named) }
+    }
+  }
+
+  /// Nothing is known any more (events were lost): every descent is forgotten, what processes hold themselves stands,
+  /// and so does being named by a revoke.
   public mutating func lost() {
-    for id in nodes.keys {
+    for (id, node) in nodes {
       nodes[id]?.inherited = [:]
+      nodes[id]?.bequest = [:]
       nodes[id]?.parent = nil
       nodes[id]?.children = []
-    }
-    for (id, node) in nodes where !node.isAlive || node.held.isEmpty {
+      guard node.held.isEmpty, node.revoked.isEmpty else { continue }
       nodes[id] = nil
       if current[node.pid] == id { current[node.pid] = nil }
     }
@@ -89,12 +141,13 @@ public struct ProcessTree: Sendable {
   public func holder(aboveOf pid: Int32, object: ObjectID) -> ProcessResource? {
     guard let id = current[pid], var node = nodes[id], node.execs == 0 else { return nil }
     if let inherited = node.inherited[object] { return inherited }
-    while let parentID = node.parent, let parent = nodes[parentID] {
+    while true {
+      if let held = node.bequest[object] { return held }
+      guard let parentID = node.parent, let parent = nodes[parentID] else { return nil }
       if node.parentExecs == parent.execs, let held = parent.held[object] { return held }
       guard node.parentExecs == 0 else { return nil }
       node = parent
     }
-    return nil
   }
 
   /// All live descendants of `pid`, itself included.
@@ -104,7 +157,7 @@ public struct ProcessTree: Sendable {
     var waiting = [id]
     while let next = waiting.popLast() {
       guard let node = nodes[next] else { continue }
-      if node.isAlive { found.append(node.pid) }
+      found.append(node.pid)
       waiting.append(contentsOf: node.children)
     }
     return found
@@ -117,16 +170,5 @@ public struct ProcessTree: Sendable {
     nodes[id] = Node(pid: pid, parent: parent)
     current[pid] = id
     return id
-  }
-
-  /// Forgets dead leaves, and their dead ancestors that become leaves.
-  private mutating func prune(_ start: UInt64) {
-    var id = start
-    while let node = nodes[id], !node.isAlive, node.children.isEmpty {
-      nodes[id] = nil
-      guard let parent = node.parent else { return }
-      nodes[parent]?.children.remove(id)
-      id = parent
-    }
   }
 }

@@ -170,6 +170,10 @@ extension Reading {
     }
     if let entry = fields["redact"] {
       audit.redact = words(entry, expected: "a list of record fields, such as [executable, cgroup]")
+      // To go on would write down what the policy forbids.
+      if !audit.redact.isEmpty {
+        error(entry.place, "redact is not in this version: every record has all its fields; expected []")
+      }
     }
     if let entry = fields["readers"], let readers = group(entry) {
       audit.readers = readers.name
@@ -177,6 +181,7 @@ extension Reading {
     }
     if let entry = fields["sinks"] {
       audit.sinks = words(entry, expected: "a list of sinks, such as [journald]", among: ["journald"])
+      if !audit.sinks.isEmpty { warn(entry.place, "sinks is not in this version: nothing is sent") }
     }
   }
 

@@ -70,9 +70,6 @@ extension Reading {
     if rule.recallAccepted, rule.path == .only(.ring), let entry = grant.fields["accepted"] {
       error(entry.place, "accepted: recall does not work on path: ring")
     }
-    if rule.handover, rule.path == .only(.mediated) || rule.path == .only(.ring), let entry = grant.fields["handover"] {
-      warn(entry.place, "handover: true has no effect beside this path")
-    }
     if foreign.isEmpty { warnAboutNothing(grant, rule, object) }
     return rule
   }
@@ -134,13 +131,8 @@ extension Reading {
 
   private func check(_ grant: DraftGrant, bus: BusSpecification, name: String) -> [ControlRequest]? {
     guard let entry = grant.fields["ioctls"] else { return nil }
-    let kind: ControlRequestNames.Bus
-    switch bus.device {
-    case .hid: kind = .hid
-    case .usb: kind = .usb
-    case .serial: kind = .serial
-    case .i2c, .spi, .gpio, .pci, .simulated:
-      error(entry.place, "ioctls means nothing for \"\(name)\": only hid, usb and serial buses have them")
+    guard let kind = bus.controlBus else {
+      reportForeignControls(entry, name)
       return nil
     }
     return within(entry.place) { () -> [ControlRequest]? in
@@ -161,7 +153,7 @@ extension Reading {
 
   /// Says which granted operations come to nothing because a limit key is missing.
   private func warnAboutNothing(_ grant: DraftGrant, _ rule: GrantRule, _ object: ObjectDefinition) {
-    guard let limits = AssociationLimits(object, narrowedBy: rule) else { return }
+    guard let limits = try? LimitSet(object, narrowedBy: rule) else { return }
     let effective = limits.effective(rule.operations)
     let missing: [(Opcode, String)] = [
       (.connect, "connect"), (.send, "send-to"), (.setoption, "options"), (.control, "ioctls"),

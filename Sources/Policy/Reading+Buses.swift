@@ -24,10 +24,21 @@ extension Reading {
       keys: ["kind", "bus", "exclusive", "message"] + kind.keys.map(\.name))
     require(
       fields, kind.keys.filter(\.required).map(\.name), of: "\(kind.rawValue) bus \"\(name.name)\"", at: name.place)
-    let ioctls = kind.controls.flatMap { controls(fields["ioctls"], on: $0) } ?? []
     let exclusive = boolean(fields["exclusive"]) ?? false
-    guard let device = device(kind, fields) else { return (fields, nil) }
-    return (fields, .bus(BusSpecification(device: device, ioctls: ioctls, exclusive: exclusive)))
+    guard let device = device(kind, fields) else {
+      // The device is wrong; its ioctls may be wrong as well.
+      if let bus = BusControl.Bus(rawValue: kind.rawValue) { _ = controls(fields["ioctls"], on: bus) }
+      return (fields, nil)
+    }
+    var specification = BusSpecification(device: device, exclusive: exclusive)
+    if let entry = fields["ioctls"] {
+      if let bus = specification.controlBus {
+        specification.ioctls = controls(entry, on: bus) ?? []
+      } else {
+        reportForeignControls(entry, name.name)
+      }
+    }
+    return (fields, .bus(specification))
   }
 
   private func device(_ kind: BusKind, _ fields: Fields) -> BusSpecification.Device? {
@@ -132,39 +143,42 @@ extension Reading {
     return text
   }
 
-  /// Request numbers by name, or as a plain number.
-  func controls(_ entry: Entry?, on bus: ControlRequestNames.Bus) -> [ControlRequest]? {
+  func reportForeignControls(_ entry: Entry, _ object: String) {
+    error(entry.place, "ioctls means nothing for \"\(object)\": only hid, usb and serial buses have them")
+  }
+
+  /// Requests of the bus by name, or by number; whatever Postern would not pass on is a mistake.
+  func controls(_ entry: Entry?, on bus: BusControl.Bus) -> [ControlRequest]? {
     guard let entry, let nodes = items(entry.value, expected: "a list of ioctl requests by name or number") else {
       return nil
     }
-    let names = ControlRequestNames.names(on: bus)
+    let names = BusControl.names(on: bus)
     var requests: [ControlRequest] = []
     for node in nodes {
       guard let name = text(node, expected: "the name or number of an ioctl request") else { continue }
-      let request: ControlRequest
+      let known: BusControl?
+      let expected: String
       switch wholeNumber(name) {
       case .value(let number) where number <= UInt64(UInt32.max):
-        request = ControlRequest(name: name, request: UInt32(number))
+        known = BusControl(request: UInt32(number), on: bus)
+        expected = "expected one of: \(names.joined(separator: ", "))"
       case .value, .tooLarge, .leadingZero:
         error(
           place(node), "\(name) is out of range for an ioctl request; expected 0 to 0xffffffff, decimal or after 0x")
         continue
       case .notANumber:
-        guard let named = ControlRequestNames.request(named: name, on: bus) else {
-          error(
-            place(node),
-            "\"\(name)\" is no ioctl request of this bus; \(nearest(name, names)) (or a number such as 0x5415)")
-          continue
-        }
-        request = named
+        known = BusControl(name: name, on: bus)
+        expected = suggestion(for: name, among: names)
       }
-      if requests.contains(where: { $0.request == request.request }) {
-        error(place(node), "\"\(name)\" stands twice in ioctls")
+      guard let request = known.map(ControlRequest.init) else {
+        error(place(node), "\"\(name)\" is no ioctl request that Postern passes on; \(expected)")
+        continue
       }
+      if requests.contains(request) { error(place(node), "\"\(name)\" stands twice in ioctls") }
       requests.append(request)
     }
-    if requests.count > Reading.maximumControls {
-      error(entry.place, "\(requests.count) ioctl requests; expected at most \(Reading.maximumControls)")
+    if requests.count > LimitSet.maximumControls {
+      error(entry.place, "\(requests.count) ioctl requests; expected at most \(LimitSet.maximumControls)")
     }
     return requests
   }
@@ -180,17 +194,7 @@ extension Reading.BusKind {
     case .serial: [("path", true), ("baud", true), ("parity", false), ("stop-bits", false), ("ioctls", false)]
     case .pci: [("path", true), ("region", true)]
     case .hid, .usb: [("path", true), ("ioctls", false)]
-    case .simulated: [("device", true)]
-    }
-  }
-
-  /// Whose ioctl requests it can allow; nil: it has none.
-  var controls: ControlRequestNames.Bus? {
-    switch self {
-    case .hid: .hid
-    case .usb: .usb
-    case .serial: .serial
-    case .i2c, .spi, .gpio, .pci, .simulated: nil
+    case .simulated: [("device", true), ("ioctls", false)]
     }
   }
 }

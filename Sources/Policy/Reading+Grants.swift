@@ -57,9 +57,32 @@ extension Reading {
       rule.expires = duration(entry)
       if rule.expires == 0 { warn(place(entry.value), "expires: 0 ends every association as it begins") }
     }
+    warnAboutMissingFeatures(rule, fields)
     guard application != nil, object != nil else { return nil }
     return DraftGrant(
       rule: rule, place: fields.place, fields: fields, operations: operations, order: fileIndex)
+  }
+
+  /// Says what this version reads and cannot do; what would be unsafe to leave out is refused at the open.
+  private func warnAboutMissingFeatures(_ rule: GrantRule, _ fields: Fields) {
+    var missing: [(key: String, effect: String)] = []
+    switch rule.path {
+    case .any, .only(.mediated): break
+    case .only: missing.append(("path", "opens are refused"))
+    }
+    if rule.recallAccepted { missing.append(("accepted", "opens are refused")) }
+    if rule.handover { missing.append(("handover", "nothing is handed over")) }
+    if rule.mmap { missing.append(("mmap", "nothing is mapped")) }
+    if rule.killOnStuckRevoke { missing.append(("on-stuck-revoke", "a stuck revoke is reported and nobody killed")) }
+    for (key, effect) in missing {
+      guard let entry = fields[key] else { continue }
+      warn(entry.place, "\(key)\(setting(entry)) is not in this version: \(effect)")
+    }
+  }
+
+  /// `: ring`, where a key has a word as its value.
+  private func setting(_ entry: Entry) -> String {
+    if case .scalar(let scalar) = entry.value { ": \(scalar.string)" } else { "" }
   }
 
   private func operations(_ entry: Entry?) -> [(opcode: Opcode, place: Place)] {

@@ -194,8 +194,8 @@ extension Reading {
   }
 
   func checkAddressCount(_ count: Int, at entry: Entry?) {
-    guard let entry, count > Reading.maximumAddresses else { return }
-    error(entry.place, "\(count) addresses in connect and send-to; expected at most \(Reading.maximumAddresses)")
+    guard let entry, count > LimitSet.maximumAddresses else { return }
+    error(entry.place, "\(count) addresses in connect and send-to; expected at most \(LimitSet.maximumAddresses)")
   }
 
   func options(_ entry: Entry?) -> [SocketOption]? {
@@ -205,15 +205,16 @@ extension Reading {
     var options: [SocketOption] = []
     for node in nodes {
       guard let name = text(node, expected: "an option's name such as SO_KEEPALIVE") else { continue }
-      guard let option = SocketOptionNames.option(named: name) else {
-        error(place(node), "\"\(name)\" is no option that Postern knows; \(nearest(name, SocketOptionNames.names))")
+      guard let option = SocketOption(settable: name) else {
+        let near = nearest(name, SocketOption.settableNames)
+        error(place(node), "\"\(name)\" is no option that Postern passes on; \(near)")
         continue
       }
       if options.contains(option) { error(place(node), "\"\(name)\" stands twice in options") }
       options.append(option)
     }
-    if options.count > Reading.maximumOptions {
-      error(entry.place, "\(options.count) options; expected at most \(Reading.maximumOptions)")
+    if options.count > LimitSet.maximumOptions {
+      error(entry.place, "\(options.count) options; expected at most \(LimitSet.maximumOptions)")
     }
     return options
   }
@@ -223,11 +224,6 @@ extension Reading {
     let text = suggestion(for: word, among: words)
     return text.hasPrefix("did") ? text : "see postern.yaml(5) for the names"
   }
-
-  /// What one association's limits hold (`postern_abi.h`).
-  static let maximumAddresses = 16
-  static let maximumOptions = 16
-  static let maximumControls = 32
 }
 
 extension Reading {

@@ -91,7 +91,7 @@ import Testing
       $0.capacity = 100_000
     })
     let total: UInt64 = 5000
-    let writing = try JournalThread {
+    let writing = try JoinedThread {
       for index in 0..<total {
         _ = journal.submit(refusal(), durability: index % 50 == 0 ? .required(token: index) : .none)
         if index % 100 == 0 { usleep(500) }

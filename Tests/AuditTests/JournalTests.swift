@@ -83,10 +83,10 @@ import Testing
     let threads = 4
     let each = 2000
     let given = Mutex<[UInt32: [UInt64]]>([:])
-    var running: [JournalThread] = []
+    var running: [JoinedThread] = []
     for thread in 0..<UInt32(threads) {
       running.append(
-        try JournalThread {
+        try JoinedThread {
           var mine: [UInt64] = []
           for _ in 0..<each {
             var record = refusal()

@@ -13,7 +13,7 @@ final class Scratch: Sendable {
   init() throws {
     // In memory where that is possible: the tests sync thousands of times.
     let parent = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
-    path = "\(parent)/postern-audit-\(try journalRandom())"
+    path = "\(parent)/postern-audit-\(UInt64.random(in: 0...UInt64.max))"
     _ = try JournalDirectory(path: path, create: true)
   }
 
@@ -71,20 +71,29 @@ func refusal(_ object: ByteString = "scratch", _ reason: Reason = .limit) -> Aud
   return record
 }
 
+/// A thread that is joined at the latest when its owner goes.
+final class JoinedThread: Sendable {
+  private let thread: Mutex<Linux.Thread?>
+
+  init(_ body: @escaping @Sendable () -> Void) throws { thread = Mutex(try Linux.Thread("test", body)) }
+
+  deinit { if let thread = thread.withLock({ $0.take() }) { thread.join() } }
+}
+
 /// Lets a writer thread stand still at a step until the test lets it go.
 final class Gate: Sendable {
-  private let reached: JournalSignal
-  private let released: JournalSignal
+  private let reached: EventDescriptor
+  private let released: EventDescriptor
   private let isOpen = Atomic(false)
 
   init() throws {
-    reached = try JournalSignal()
-    released = try JournalSignal()
+    reached = try EventDescriptor()
+    released = try EventDescriptor()
   }
 
   func pass() {
     if isOpen.load(ordering: .acquiring) { return }
-    reached.raise()
+    reached.signal()
     released.wait(milliseconds: 20_000)
   }
 
@@ -92,7 +101,7 @@ final class Gate: Sendable {
 
   func release() {
     isOpen.store(true, ordering: .releasing)
-    released.raise()
+    released.signal()
   }
 }
 
@@ -107,11 +116,11 @@ final class Faults: Sendable {
 /// Completions as a broker collects them.
 final class Completions: Sendable {
   private let all = Mutex<[JournalCompletion]>([])
-  private let signal: JournalSignal
+  private let signal: EventDescriptor
 
-  init() throws { signal = try JournalSignal() }
+  init() throws { signal = try EventDescriptor() }
 
-  func wake() { signal.raise() }
+  func wake() { signal.signal() }
 
   /// Waits until there are `count` in all.
   func wait(_ count: Int, _ journal: Journal) -> [JournalCompletion] {

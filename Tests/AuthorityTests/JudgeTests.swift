@@ -246,12 +246,30 @@ import Testing
     var scene = Scene()
     scene.policy.grants[0].path = choice
     scene.policy.grants[0].handover = handover
-    scene.paths = direct ? [.mediated, .direct] : [.mediated]
+    scene.paths = direct ? [.mediated, .direct, .handover] : [.mediated, .handover]
     for (door, expected) in [(OpenDoor.library, library), (.run, run)] {
       let judgement = scene.open(door: door)
       #expect(judgement.authorization?.path.name ?? "-" == expected)
       if expected == "-" { #expect(judgement.told == ["refused", "path-unavailable"]) }
     }
+  }
+
+  @Test(arguments: [PathChoice.any, .only(.mediated)])
+  func `accepted: recall is refused while nothing can take a connection back`(_ choice: PathChoice) {
+    var scene = Scene()
+    scene.policy.grants[0].path = choice
+    #expect(scene.open().told == nil)
+    scene.policy.grants[0].recallAccepted = true
+    #expect(scene.open().told == ["refused", "path-unavailable"])
+    #expect(scene.open().refusal?.cause == .recallRule)
+    #expect(scene.revalidate(OperationSet(.read), application: "shop").told == ["refused", "path-unavailable"])
+  }
+
+  @Test func `a handover that this machine does not have is refused, not mediated`() {
+    var scene = Scene()
+    scene.policy.grants[0].handover = true
+    scene.paths = [.mediated]
+    #expect(scene.open(door: .run).told == ["refused", "path-unavailable"])
   }
 
   @Test func `the grant's message goes before the object's`() {

@@ -26,6 +26,8 @@ import Testing
     GrantRule(application: "a", object: "o", operations: .all, range: range, sendTo: sendTo)
   }
 
+  private static let device = ByteRange(offset: 0, length: 4096)
+
   @Test func `a grant without a range has the object's`() throws {
     let object = ByteRange(offset: 512, length: 1024)
     #expect(try LimitSet(Self.disk(object), narrowedBy: Self.grant()).range == object)
@@ -33,7 +35,15 @@ import Testing
 
   @Test func `a disk without a range has the whole device`() throws {
     #expect(
-      try LimitSet(Self.disk(nil), narrowedBy: Self.grant(), size: 4096).range == ByteRange(offset: 0, length: 4096))
+      try LimitSet(Self.disk(nil), narrowedBy: Self.grant()).within(Self.device).range == Self.device)
+  }
+
+  @Test func `a range that the device has only in part is a mistake`() throws {
+    let range = ByteRange(offset: 4095, length: 2)
+    let limits = try LimitSet(Self.disk(nil), narrowedBy: Self.grant(range: range))
+    #expect(throws: LimitSet.Failure.rangeOutside(grant: range, object: Self.device)) {
+      try limits.within(Self.device)
+    }
   }
 
   @Test func `a grant's range inside the object's is taken`() throws {
@@ -44,6 +54,7 @@ import Testing
 
   @Test(arguments: [
     ByteRange(offset: 511, length: 1), ByteRange(offset: 1024, length: 513), ByteRange(offset: 1537, length: 0),
+    ByteRange(offset: 1024, length: 0),
   ])
   func `a grant's range outside the object's is a mistake`(range: ByteRange) {
     let object = ByteRange(offset: 512, length: 1024)

@@ -60,6 +60,7 @@ import Testing
         application: "app\(number)", object: "disk", operations: OperationSet(pool.filter { _ in !one(3) }))
       rule.path = [.any, .any, .only(.mediated), .only(.direct)].randomElement(using: &random) ?? .any
       rule.handover = one(2)
+      rule.recallAccepted = one(8)
       rule.onFork = [nil, .revalidate, .inherit, .deny].randomElement(using: &random) ?? nil
       if one(4) { rule.access = .readOnly }
       return rule
@@ -86,6 +87,7 @@ import Testing
     scene.subject.pidNamespace = one(20) ? nil : one(4) ? Scene.container : Scene.host
     scene.subject.networkNamespace = one(20) ? nil : one(4) ? Scene.container : Scene.host
     if one(2) { scene.paths.insert(.direct) }
+    if one(2) { scene.paths.insert(.handover) }
     return scene
   }
 
@@ -148,6 +150,7 @@ import Testing
     }
     if !application.traceable, subject.traced == true { return "refused tracer" }
     if descends, rule?.onFork == .deny { return "refused fork-denied" }
+    if rule?.recallAccepted == true { return "refused path-unavailable" }
     let direct = scene.paths.contains(.direct)
     let choice = rule?.path ?? .any
     var path = "mediated"
@@ -155,7 +158,7 @@ import Testing
       if choice == .only(.mediated) { return "refused path-unavailable" }
       if direct {
         path = "direct"
-      } else if choice == .any, rule?.handover == true {
+      } else if choice == .any, rule?.handover == true, scene.paths.contains(.handover) {
         path = "handover"
       } else {
         return "refused path-unavailable"

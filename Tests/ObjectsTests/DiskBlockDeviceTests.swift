@@ -20,7 +20,7 @@ struct DiskBlockDeviceTests {
   func open(_ device: LoopDevice, range: ByteRange? = nil, access: Access = .readWrite) throws(SystemError)
     -> DiskObject
   {
-    try DiskObject.open(DiskSpecification(path: device.path, range: range, access: access))
+    try DiskObject.open(DiskSpecification(path: device.path, range: range, access: access), own: BrokerFiles())
   }
 
   @Test func `random reads and writes of a range agree with a byte array and stay inside`() throws {
@@ -98,7 +98,7 @@ struct DiskBlockDeviceTests {
     let number = try Descriptor.pin(device.path).status().specialDevice
     let other = folder.path("node")
     try run("mknod", other, "b", "\(number >> 8)", "\(number & 0xff)")
-    let again = try DiskObject.open(DiskSpecification(path: other))
+    let again = try DiskObject.open(DiskSpecification(path: other), own: BrokerFiles())
     #expect(try again.footprint == open(device).footprint)
     #expect(again.identity.inode == 0)
   }

@@ -18,7 +18,7 @@ import Testing
   }
 
   func open(range: ByteRange? = nil, access: Access = .readWrite) throws -> DiskObject {
-    try DiskObject.open(DiskSpecification(path: folder.path("image"), range: range, access: access))
+    try DiskObject.open(DiskSpecification(path: folder.path("image"), range: range, access: access), own: BrokerFiles())
   }
 
   @Test func `random reads and writes agree with a byte array`() throws {

@@ -1,3 +1,4 @@
+import Authority
 import Policy
 import Testing
 
@@ -158,7 +159,8 @@ import Testing
       ])
   }
 
-  @Test func `an unknown ioctl names the nearest, a number is fine`() {
+  @Test func `an ioctl that is not passed on is a mistake, by name and by number`() {
+    let hid = BusControl.names(on: .hid).joined(separator: ", ")
     let text =
       #"""
       version: 1
@@ -169,11 +171,49 @@ import Testing
       """#
     #expect(
       lines(text) == [
-        "p.yaml:3:58: error: \"HIDIOCGRDES\" is no ioctl request of this bus; did you mean \"HIDIOCGRDESC\"? (or a number such as 0x5415)",
-        "p.yaml:3:79: error: \"HIDIOCGRAWNAME(0)\" is no ioctl request of this bus; did you mean \"HIDIOCGRAWNAME(N)\"? (or a number such as 0x5415)",
+        "p.yaml:3:58: error: \"HIDIOCGRDES\" is no ioctl request that Postern passes on; did you mean \"HIDIOCGRDESC\"?",
+        "p.yaml:3:71: error: \"0x5415\" is no ioctl request that Postern passes on; expected one of: \(hid)",
+        "p.yaml:3:79: error: \"HIDIOCGRAWNAME(0)\" is no ioctl request that Postern passes on; did you mean \"HIDIOCGRAWNAME(N)\"?",
         "p.yaml:3:98: error: 0x100000000 is out of range for an ioctl request; expected 0 to 0xffffffff, decimal or after 0x",
-        "p.yaml:3:111: error: \"TIOCMGET\" is no ioctl request of this bus; see postern.yaml(5) for the names (or a number such as 0x5415)",
+        "p.yaml:3:111: error: \"TIOCMGET\" is no ioctl request that Postern passes on; expected one of: \(hid)",
         "p.yaml:4:81: error: \"0x5415\" stands twice in ioctls",
+      ])
+  }
+
+  @Test func `ioctls of a simulated bus are those of the uarts`() throws {
+    let text =
+      #"""
+      version: 1
+      objects:
+        a: { kind: bus, bus: simulated, device: uart-a, ioctls: [TCFLSH, 0x5415] }
+        b: { kind: bus, bus: simulated, device: uart-b, ioctls: [HIDIOCGRDESC] }
+        c: { kind: bus, bus: simulated, device: lm75, ioctls: [TCFLSH] }
+
+      """#
+    let serial = BusControl.names(on: .serial).joined(separator: ", ")
+    #expect(
+      lines(text) == [
+        "p.yaml:4:60: error: \"HIDIOCGRDESC\" is no ioctl request that Postern passes on; expected one of: \(serial)",
+        "p.yaml:5:49: error: ioctls means nothing for \"c\": only hid, usb and serial buses have them",
+      ])
+    let model = try model(text.split(separator: "\n").prefix(3).joined(separator: "\n"))
+    guard case .bus(let bus) = try #require(model.objects.first).specification else { return }
+    #expect(bus.ioctls.map(\.name) == ["TCFLSH", "TIOCMGET"])
+  }
+
+  @Test func `the ioctls of a bus that is wrong itself are checked as well`() {
+    let text =
+      #"""
+      version: 1
+      objects:
+        a: { kind: bus, bus: hid, path: hidraw0, ioctls: [HIDIOCREVOKE] }
+
+      """#
+    let hid = BusControl.names(on: .hid).joined(separator: ", ")
+    #expect(
+      lines(text) == [
+        "p.yaml:3:35: error: \"hidraw0\" is not absolute; expected an absolute path",
+        "p.yaml:3:53: error: \"HIDIOCREVOKE\" is no ioctl request that Postern passes on; expected one of: \(hid)",
       ])
   }
 
@@ -196,12 +236,12 @@ import Testing
       #"""
       version: 1
       objects:
-        a: { kind: bus, bus: usb, path: /dev/bus/usb/001/001, ioctls: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32] }
+        a: { kind: bus, bus: hid, path: /dev/hidraw0, ioctls: [HIDIOCSFEATURE(1), HIDIOCSFEATURE(2), HIDIOCSFEATURE(3), HIDIOCSFEATURE(4), HIDIOCSFEATURE(5), HIDIOCSFEATURE(6), HIDIOCSFEATURE(7), HIDIOCSFEATURE(8), HIDIOCSFEATURE(9), HIDIOCSFEATURE(10), HIDIOCSFEATURE(11), HIDIOCSFEATURE(12), HIDIOCSFEATURE(13), HIDIOCSFEATURE(14), HIDIOCSFEATURE(15), HIDIOCSFEATURE(16), HIDIOCSFEATURE(17), HIDIOCSFEATURE(18), HIDIOCSFEATURE(19), HIDIOCSFEATURE(20), HIDIOCSFEATURE(21), HIDIOCSFEATURE(22), HIDIOCSFEATURE(23), HIDIOCSFEATURE(24), HIDIOCSFEATURE(25), HIDIOCSFEATURE(26), HIDIOCSFEATURE(27), HIDIOCSFEATURE(28), HIDIOCSFEATURE(29), HIDIOCSFEATURE(30), HIDIOCSFEATURE(31), HIDIOCSFEATURE(32), HIDIOCSFEATURE(33)] }
 
       """#
     #expect(
       lines(text) == [
-        "p.yaml:3:57: error: 33 ioctl requests; expected at most 32"
+        "p.yaml:3:49: error: 33 ioctl requests; expected at most 32"
       ])
   }
 

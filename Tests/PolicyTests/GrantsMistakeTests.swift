@@ -1,3 +1,4 @@
+import Authority
 import Policy
 import Testing
 
@@ -214,7 +215,7 @@ import Testing
     #expect(
       lines(text) == [
         "p.yaml:11:61: error: HIDIOCGRAWINFO is not among the ioctls of \"pad\"",
-        "p.yaml:11:100: error: \"nope\" is no ioctl request of this bus; see postern.yaml(5) for the names (or a number such as 0x5415)",
+        "p.yaml:11:100: error: \"nope\" is no ioctl request that Postern passes on; expected one of: \(BusControl.names(on: .hid).joined(separator: ", "))",
       ])
   }
 
@@ -309,20 +310,38 @@ import Testing
         """#
     #expect(
       lines(text) == [
-        "p.yaml:11:72: error: accepted: recall does not work on path: ring"
+        "p.yaml:11:60: warning: path: ring is not in this version: opens are refused",
+        "p.yaml:11:72: warning: accepted: recall is not in this version: opens are refused",
+        "p.yaml:11:72: error: accepted: recall does not work on path: ring",
       ])
   }
 
-  @Test func `handover beside a path that excludes it is a warning`() {
+  @Test func `what this version cannot do is a warning`() {
     let text =
       Self.base + #"""
-          - { application: app, object: web, operations: [accept], path: mediated, handover: true }
+          - { application: app, object: web, operations: [accept], path: mediated, handover: true, mmap: true, accepted: recall }
+          - { application: app, object: rw, operations: [read], path: direct, on-stuck-revoke: kill }
+          - { application: app, object: dns, operations: [receive], path: ring }
 
         """#
     #expect(
       lines(text) == [
-        "p.yaml:11:76: warning: handover: true has no effect beside this path"
+        "p.yaml:11:76: warning: handover: true is not in this version: nothing is handed over",
+        "p.yaml:11:92: warning: mmap: true is not in this version: nothing is mapped",
+        "p.yaml:11:104: warning: accepted: recall is not in this version: opens are refused",
+        "p.yaml:12:57: warning: path: direct is not in this version: opens are refused",
+        "p.yaml:12:71: warning: on-stuck-revoke: kill is not in this version: a stuck revoke is reported and nobody killed",
+        "p.yaml:13:61: warning: path: ring is not in this version: opens are refused",
       ])
+  }
+
+  @Test func `the defaults of what this version cannot do are no warning`() {
+    let text =
+      Self.base + #"""
+          - { application: app, object: web, operations: [accept], path: any, handover: false, mmap: false, accepted: leave, on-stuck-revoke: report }
+
+        """#
+    #expect(lines(text) == [])
   }
 
   @Test func `a key that means nothing for the object is a warning`() {

@@ -43,8 +43,17 @@ import Testing
         "p.yaml:2:34: error: a segment of 1024 bytes is out of range; expected 4KiB to 1TiB",
         "p.yaml:2:48: error: a single value stands here; expected a list of record fields, such as [executable, cgroup]",
         "p.yaml:2:69: error: there is no group \"no-group\" on this machine; expected the name or number of a group",
+        "p.yaml:2:79: warning: sinks is not in this version: nothing is sent",
         "p.yaml:2:87: error: \"journal\" is not known for sinks; did you mean \"journald\"?",
         "p.yaml:2:106: error: \"journald\" stands twice in sinks",
+      ])
+  }
+
+  @Test func `redacting nothing is fine, and anything is an error: this version would write it down`() {
+    #expect(lines("version: 1\naudit: { redact: [] }\n") == [])
+    #expect(
+      lines("version: 1\naudit: { redact: [executable] }\n") == [
+        "p.yaml:2:10: error: redact is not in this version: every record has all its fields; expected []"
       ])
   }
 

@@ -188,7 +188,7 @@ import Testing
       #"""
       version: 1
       objects:
-        a: { kind: socket, listen: "tcp://0.0.0.0:80", options: [SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_OOBINLINE, SO_PRIORITY, SO_LINGER, SO_REUSEPORT, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO, SO_MARK, TCP_NODELAY, TCP_CORK] }
+        a: { kind: socket, listen: "tcp://0.0.0.0:80", options: [TCP_MAXSEG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_OOBINLINE, SO_PRIORITY, SO_LINGER, SO_REUSEPORT, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO, SO_MARK, TCP_NODELAY, TCP_CORK] }
 
       """#
     #expect(
@@ -202,14 +202,17 @@ import Testing
       #"""
       version: 1
       objects:
-        a: { kind: socket, listen: "tcp://0.0.0.0:80", options: [SO_KEEPALIV, SO_MARK, SO_MARK, FOO] }
+        a: { kind: socket, listen: "tcp://0.0.0.0:80", options: [SO_KEEPALIV, SO_MARK, SO_MARK, FOO, SO_ATTACH_FILTER, IP_HDRINCL, SO_ERROR] }
 
       """#
     #expect(
       lines(text) == [
-        "p.yaml:3:60: error: \"SO_KEEPALIV\" is no option that Postern knows; did you mean \"SO_KEEPALIVE\"?",
+        "p.yaml:3:60: error: \"SO_KEEPALIV\" is no option that Postern passes on; did you mean \"SO_KEEPALIVE\"?",
         "p.yaml:3:82: error: \"SO_MARK\" stands twice in options",
-        "p.yaml:3:91: error: \"FOO\" is no option that Postern knows; see postern.yaml(5) for the names",
+        "p.yaml:3:91: error: \"FOO\" is no option that Postern passes on; see postern.yaml(5) for the names",
+        "p.yaml:3:96: error: \"SO_ATTACH_FILTER\" is no option that Postern passes on; see postern.yaml(5) for the names",
+        "p.yaml:3:114: error: \"IP_HDRINCL\" is no option that Postern passes on; see postern.yaml(5) for the names",
+        "p.yaml:3:126: error: \"SO_ERROR\" is no option that Postern passes on; see postern.yaml(5) for the names",
       ])
   }
 

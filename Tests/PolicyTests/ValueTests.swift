@@ -255,7 +255,7 @@ import Testing
       version: 1
       admins: postern-admin
       limits: { connections-per-user: 1, requests-per-user: 2, objects-per-user: 3 }
-      audit: { retention: 30d, segment: 1MiB, redact: [executable], readers: audit-group, sinks: [journald] }
+      audit: { retention: 30d, segment: 1MiB, redact: [], readers: audit-group, sinks: [journald] }
       """)
     #expect(model.admins == "postern-admin")
     #expect(model.adminsID == 990)
@@ -263,7 +263,7 @@ import Testing
     #expect(
       model.audit
         == AuditSettings(
-          retention: 30 * 86400, segment: 1 << 20, redact: ["executable"], readers: "audit-group", sinks: ["journald"],
+          retention: 30 * 86400, segment: 1 << 20, readers: "audit-group", sinks: ["journald"],
           readersID: 991))
   }
 

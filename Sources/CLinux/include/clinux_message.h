@@ -8,15 +8,18 @@
 #include <sys/epoll.h>
 #include <sys/types.h>
 
+/* What the kernel lets anybody attach to one message: SCM_MAX_FD, net/scm.h. */
+#define CLINUX_MAX_ATTACHED 253
+
 struct clinux_received {
 	int32_t pid; /* SCM_CREDENTIALS, or 0 where the kernel gave none */
 	uint32_t uid;
 	uint32_t gid;
-	int32_t pidfd;		  /* SCM_PIDFD, or -1; the caller owns it */
-	int32_t descriptor;	  /* the first of SCM_RIGHTS, or -1; the caller owns it */
-	int32_t descriptor_count; /* how many were attached; all beyond the first are closed here */
+	int32_t pidfd; /* SCM_PIDFD, or -1; the caller owns it */
+	int32_t descriptor_count;
 	int32_t data_truncated;
 	int32_t control_truncated;
+	int32_t descriptors[CLINUX_MAX_ATTACHED]; /* SCM_RIGHTS; the caller owns the first descriptor_count */
 };
 
 /* recvmsg(2) with MSG_CMSG_CLOEXEC; -1 with errno. Descriptors are handed over only with a result >= 0. */

@@ -19,6 +19,7 @@ struct clinux_address {
 struct clinux_file_status {
 	uint64_t device;
 	uint64_t inode;
+	uint64_t links;
 	uint64_t special_device; /* of a block or character device */
 	uint64_t size;
 	uint32_t mode;
@@ -61,6 +62,8 @@ ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, s
 int clinux_file_pin(const char *path, int follow);
 /* Opens for use what the O_PATH descriptor fd stands for. */
 int clinux_file_reopen(int fd, int flags);
+/* Whether fd lies on a file system that stands for the kernel itself: 1, 0, or -1 with errno. */
+int clinux_file_is_kernels(int fd);
 int clinux_file_status(int fd, struct clinux_file_status *status);
 /* preadv2(2) with RWF_NOWAIT: fails with EAGAIN where it would have to wait for the device. */
 ssize_t clinux_file_read_cached(int fd, void *bytes, size_t count, off_t offset);

@@ -40,9 +40,11 @@ public final class DiskObject: OpenObject {
 
   /// Opens the device or image that the definition's path names; symbolic links (`/dev/disk/by-id/…`) are followed.
   ///
+  /// - Parameter own: what the broker uses itself, which is never opened, under whatever name.
   /// - Throws: EINVAL for anything but a regular file or a block device, ERANGE for a range that ends behind the
-  ///   device, EACCES for read-write access to a read-only device, and what open(2) gives.
-  public static func open(_ specification: DiskSpecification) throws(SystemError) -> DiskObject {
+  ///   device, EACCES for read-write access to a read-only device and for files of the kernel or the broker, and what
+  ///   open(2) gives.
+  public static func open(_ specification: DiskSpecification, own: BrokerFiles) throws(SystemError) -> DiskObject {
     let path = specification.path
     // First pinned, then judged, then opened for use: opening a device can already act on it (a tape rewinds, a tty
     // hangs), and what was judged is what gets opened, whatever happens to the name meanwhile.
@@ -51,6 +53,7 @@ public final class DiskObject: OpenObject {
     guard pinned.kind == .regular || pinned.kind == .blockDevice else {
       throw SystemError(errno: EINVAL, operation: "open", path: path)
     }
+    try own.check(pin, pinned, named: path)
     let descriptor = try reopen(pin, specification.access, path: path)
     let status = try descriptor.status()
     guard FileIdentity(status) == FileIdentity(pinned) else {

@@ -45,7 +45,7 @@ extension SocketObject {
         return try receive(upTo: Int(clamping: operands.length), into: &output)
       case .shutdown:
         guard operands.request <= 2 else { return .failed(errno: EINVAL) }
-        try descriptor.shutdown(how: Int32(operands.request))
+        try descriptor.shutdown(how: Int32(truncatingIfNeeded: operands.request))
         return .done(0)
       case .getoption:
         return try getOption(operands, into: &output)

@@ -1,0 +1,172 @@
+import Foundation
+import Glibc
+import Instructions
+import Testing
+import Wire
+
+@Suite(.serialized) struct BrokerTests {
+  @Test func `a wrong policy does not replace the one that is served`() throws {
+    try Target.run { target in
+      let contradictory = Target.policy.replacing("scratch: {", with: "registers: { kind: bus }\n  scratch: {")
+      let mistakes = ["", "\u{0}\u{1}\u{ff}", contradictory, String(repeating: "# long\n", count: 400_000)]
+      for text in mistakes {
+        try target.write("policy.yaml", text)
+        let written = target.errors.count
+        target.signal(SIGHUP)
+        #expect(Target.eventually { target.errors.count > written }, "the mistake is not told")
+        try target.expectWellServed()
+        let other = target.folder + "/other"
+        let refused = try target.rival(socket: other, state: target.folder + "/other-state")
+        #expect(refused.status == 65, "\(refused.errors)")
+        #expect(refused.errors.contains("policy.yaml:"), "\(refused.errors)")
+      }
+    }
+  }
+
+  @Test func `a second broker on the same socket or state folder says so and changes nothing`() throws {
+    try Target.run { target in
+      let socket = try target.rival(state: target.folder + "/other-state")
+      #expect(socket.status == 69)
+      #expect(socket.errors.contains("another broker answers there"), "\(socket.errors)")
+      let state = try target.rival(socket: target.folder + "/other")
+      #expect(state.status == 69)
+      #expect(state.errors.contains("audit journal"), "\(state.errors)")
+      try target.expectWellServed()
+    }
+  }
+
+  @Test func `a killed broker starts again on the same socket and its journal goes on`() throws {
+    try Target.run { target in
+      let attacker = try target.hostile()
+      let channel = try attacker.open("registers", on: try attacker.connection())
+      for round in 0..<3 {
+        let before = try sequences(target)
+        #expect(!before.isEmpty, "round \(round)")
+        target.killBroker()
+        guard case .closed = try attacker.receive(on: channel.socket) else {
+          if round == 0 { Issue.record("the channel outlives its broker") }
+          return
+        }
+        try target.start()
+        try target.expectWellServed()
+        let after = try sequences(target)
+        #expect(Array(after.prefix(before.count)) == before, "records are lost")
+        #expect(after == Array(after[0]..<(after[0] + UInt64(after.count))), "the numbers have gaps")
+      }
+    }
+  }
+
+  private func sequences(_ target: Target) throws -> [UInt64] {
+    let listed = try Programs.run([
+      try Programs.path("postern"), "--socket", target.socket, "audit", "list", "--format", "json",
+    ])
+    return listed.errors.split(separator: "\n").compactMap { line in
+      guard let range = line.firstRange(of: "\"sequence\":") else { return nil }
+      return UInt64(line[range.upperBound...].drop { $0 == " " }.prefix { $0.isNumber })
+    }
+  }
+
+  @Test(arguments: ["gone", "folder", "fifo"])
+  func `an object whose file is gone or something else is told to who opens it and to nobody else`(now: String) throws {
+    try Target.run { target in
+      try FileManager.default.removeItem(atPath: target.image)
+      switch now {
+      case "folder": try FileManager.default.createDirectory(atPath: target.image, withIntermediateDirectories: false)
+      case "fifo": #expect(try Programs.run(["/usr/bin/mkfifo", target.image]).status == 0)
+      default: break
+      }
+      let attacker = try target.hostile()
+      let connection = try attacker.connection()
+      let (reply, _) = try attacker.tryOpen("scratch", on: connection)
+      guard case .failed(let failure) = reply else {
+        Issue.record("\(reply)")
+        return
+      }
+      #expect(failure.errno == (now == "gone" ? ENOENT : EINVAL))
+      #expect(failure.text.contains("scratch"))
+      _ = try attacker.open("registers", on: connection)
+    }
+  }
+
+  @Test(.enabled(if: Tier.root))
+  func `a broker without descriptors left says so, serves its holders, and lets root end it`() throws {
+    try Target.run(launcher: ["/usr/bin/prlimit", "--nofile=96:96"]) { target in
+      let holder = try target.hostile()
+      let connection = try holder.connection()
+      let channel = try holder.open("registers", on: connection)
+      let attacker = try target.hostile()
+      let many = Int(try attacker("many 1000 \(target.socket)")) ?? 0
+      #expect(many < 1000)
+      let opener = try target.hostile()
+      if let other = try? opener.connection() {
+        for _ in 0..<64 { guard case .opened = (try? opener.tryOpen("registers", on: other))?.reply else { break } }
+      }
+      #expect(try holder.transfer(on: channel.socket).result == 1)
+      let revoked = try target.postern("revoke", "--object", "registers")
+      #expect(revoked.status == 0, "\(revoked.output)")
+      #expect(try holder.transfer(on: channel.socket).reason == .revoked)
+      attacker.end()
+      opener.end()
+      holder.end()
+      _ = Target.eventually { target.usage.descriptors < 60 }
+      #expect(try target.postern("reload").status == 0)
+    }
+  }
+
+  @Test(.enabled(if: Tier.root)) func `grants are denied while the journal has no room and again given when it has`()
+    throws
+  {
+    let state = FileManager.default.temporaryDirectory.path + "/postern-full-\(UUID().uuidString.prefix(8))"
+    try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: false)
+    defer { try? FileManager.default.removeItem(atPath: state) }
+    let mounted = try Programs.run(["/usr/bin/mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", state])
+    try #require(mounted.status == 0, "\(mounted.errors)")
+    defer { _ = try? Programs.run(["/usr/bin/umount", "-l", state]) }
+    try Target.run { target in
+      target.stop()
+      target.state = state + "/journal"
+      try target.start()
+      let ballast = state + "/ballast"
+      let dd = try Programs.run(["/usr/bin/dd", "if=/dev/zero", "of=\(ballast)", "bs=4k"])
+      #expect(dd.status != 0, "there was room for everything")
+      let client = try target.hostile()
+      let connection = try client.connection()
+      // What the last page of the segment still takes is given; then no more.
+      var denied: RefusedReply?
+      for _ in 0..<200 {
+        guard case .refused(let refused) = try client.tryOpen("registers", on: connection).reply else { continue }
+        denied = refused
+        if refused.refusal.detail == .auditFull { break }
+        #expect(refused.refusal.reason == .quota, "\(refused)")
+        // Its own limit came first: another process goes on.
+        break
+      }
+      for _ in 0..<2000 {
+        // Refusals may fill the rest.
+        guard case .refused(let refused) = try client.ask(.open(Open(object: "nothing")), on: connection) else { break }
+        #expect(refused.refusal.reason == .noSuchObject)
+      }
+      let other = try target.hostile()
+      let reply = try other.tryOpen("registers", on: try other.connection()).reply
+      if case .refused(let refused) = reply {
+        #expect(refused.refusal.reason == .undecidable || refused.refusal.reason == .quota, "\(refused)")
+      } else {
+        Issue.record("granted without a record: \(reply), \(String(describing: denied))")
+      }
+      client.end()
+      other.end()
+      try FileManager.default.removeItem(atPath: ballast)
+      #expect(
+        Target.eventually { (try? target.expectGrant()) != nil }, "the broker does not recover")
+    }
+  }
+}
+
+extension Target {
+  /// Throws where an open is not granted now.
+  func expectGrant() throws {
+    let client = try Hostile(socket: socket)
+    defer { client.end() }
+    _ = try client.open("registers", on: try client.connection())
+  }
+}

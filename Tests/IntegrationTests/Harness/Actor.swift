@@ -1,0 +1,55 @@
+import Foundation
+import Glibc
+
+/// A running `actor` program (Tests/Programs/actor.c), which does what it is told one line at a time.
+final class Actor {
+  let pid: Int32
+  private let process = Process()
+  private let input = Pipe()
+  private let output = Pipe()
+  private var pending = Data()
+
+  init(_ line: [String]) throws {
+    process.executableURL = URL(fileURLWithPath: try Programs.path("launch"))
+    process.arguments = line
+    process.standardInput = input
+    process.standardOutput = output
+    try process.run()
+    pid = process.processIdentifier
+  }
+
+  /// Says one line and gives the answer; "ended" where the program and all its children have. `$actor` and `$stranger`
+  /// in it stand for the paths of these programs.
+  func callAsFunction(_ line: String) throws -> String {
+    let actor = try Programs.path("actor")
+    try tell(line.replacing("$actor", with: actor).replacing("$stranger", with: try Programs.path("stranger")))
+    return heard()
+  }
+
+  func tell(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
+
+  /// The next line that the program or one of its children prints. They end by themselves after a while (alarm(2)), so
+  /// this does too.
+  func heard() -> String {
+    while true {
+      if let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
+        let line = String(decoding: pending[..<end], as: UTF8.self)
+        pending = Data(pending[(end + 1)...])
+        return line
+      }
+      let more = output.fileHandleForReading.availableData
+      if more.isEmpty { return "ended" }
+      pending.append(more)
+    }
+  }
+
+  /// Ends it; its children end with the pipes that it told them through.
+  func end() {
+    try? input.fileHandleForWriting.close()
+    if process.isRunning { kill(pid, SIGKILL) }
+    process.waitUntilExit()
+  }
+
+  /// Waits until it has ended by itself.
+  func waitForEnd() { process.waitUntilExit() }
+}
