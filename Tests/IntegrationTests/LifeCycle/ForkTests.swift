@@ -115,7 +115,7 @@ import Testing
     try Scene.run(Policies.image()) { scene in
       let parent = try scene.actor()
       #expect(try parent("open image") == "ok")
-      #expect(try parent("vfork revalidate") == "ok")
+      #expect(try parent("vfork join") == "ok")
       #expect(try parent("read") == "ok")
     }
   }
@@ -125,7 +125,7 @@ import Testing
       let parent = try scene.actor()
       #expect(try parent("open image") == "ok")
       #expect(try parent("spawn read") == "not-associated")
-      #expect(try parent("spawn revalidate") == "refused not-descended")
+      #expect(try parent("spawn join") == "refused not-descended")
       #expect(try parent("read") == "ok")
     }
   }
@@ -135,7 +135,7 @@ import Testing
       let parent = try scene.actor()
       #expect(try parent("open image") == "ok")
       #expect(try parent("clone-vm read") == "not-associated")
-      #expect(try parent("clone-vm revalidate") == "ok")
+      #expect(try parent("clone-vm join") == "ok")
       #expect(try parent("read") == "ok")
     }
   }

@@ -590,6 +590,11 @@ static void handle(char *line)
 	} else if (!strcmp(line, "adopt")) {
 		adopt(&outcome);
 		say_outcome(&outcome);
+	} else if (!strcmp(line, "join")) {
+		/* What a child's library does: a channel of its own for the inherited one, then an association for it. */
+		if (adopt(&outcome) && wire_revalidate(control(), self.number, &outcome) == 11)
+			self.association = outcome.association;
+		say_outcome(&outcome);
 	} else if (!strcmp(line, "revalidate")) {
 		if (wire_revalidate(control(), self.number, &outcome) == 11)
 			self.association = outcome.association;
