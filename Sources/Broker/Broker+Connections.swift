@@ -138,7 +138,7 @@ extension Broker {
         .welcome(
           Welcome(broker: configuration.version, features: .mediated, admin: caller.isAdministrator)))
     case .status: answer(connection, id, .status(status()))
-    case .doctor: answer(connection, id, .doctor(doctor()))
+    case .doctor: answer(connection, id, .doctor(doctor(for: caller)))
     case .objects(let query): answer(connection, id, .objects(list(query, for: caller)))
     case .associations(let query): answerAssociations(query, id: id, for: caller, on: connection)
     case .canI(let query): answerCanI(query, id: id, for: caller, on: connection)

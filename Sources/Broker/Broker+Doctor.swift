@@ -9,7 +9,7 @@ import Wire
 
 extension Broker {
   /// Which paths and kernel features work here, each found out by trying it.
-  func doctor() -> Page<DoctorRow> {
+  func doctor(for caller: Caller) -> Page<DoctorRow> {
     var page = Page<DoctorRow>()
     func row(_ subject: String, _ state: DoctorRow.State, _ why: String) {
       _ = try? page.append(DoctorRow(subject: subject, state: state, why: why))
@@ -26,10 +26,11 @@ extension Broker {
     } else {
       row(
         "fork events", .refused,
-        "the proc connector needs CAP_NET_ADMIN; descent is shown by the inherited channel, which is weaker")
+        "the proc connector needs CAP_NET_ADMIN, or Linux 6.6; descent is shown by the inherited channel, which is weaker"
+      )
     }
     do throws(SystemError) {
-      _ = try ProcessPin(pid: Confinement.processID)
+      _ = try ProcessPin(pid: caller.pid)
       row("process identity", .works, "pidfd, start time and a witness of the program image")
     } catch { row("process identity", .refused, "\(error)") }
     row(
@@ -59,8 +60,9 @@ extension Broker {
       let generation = try entity.addObject(
         ObjectRecord(id: object, kind: .bus, operations: ObjectKind.bus.operations, exclusive: false, footprint: nil))
       let device = try opener.open(registers, operations: [])
-      let pin = try ProcessPin(pid: Confinement.processID)
-      let me = ProcessResource(tgid: UInt32(pin.pid), start: pin.start)
+      let pid = Confinement.processID
+      // Not pinned: the broker is not dumpable, so that an ordinary user's cannot even look at itself.
+      let me = ProcessResource(tgid: UInt32(pid), start: try ProcessPin.startTime(of: pid))
       let now = Clock.boottime()
       _ = try entity.associate(
         AssociationRequest(

@@ -32,7 +32,8 @@ extension SystemCallFilter {
       "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "readv", "writev", "fsync", "fdatasync",
       "fallocate", "ftruncate", "ioctl",
       // The journal, and the names of sockets.
-      "mkdir", "mkdirat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "flock", "fchmod", "fchmodat",
+      "mkdir", "mkdirat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "flock", "chmod", "fchmod",
+      "fchmodat",
       "sync_file_range",
       // The association table.
       "memfd_create",

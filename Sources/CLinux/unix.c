@@ -52,7 +52,7 @@ int clinux_unix_connect(const char *path)
 }
 
 /* Through O_PATH: whoever may write the folder could put a link to another file there. */
-static int chmod_socket(const char *path, mode_t mode)
+int clinux_unix_set_mode(const char *path, mode_t mode)
 {
 	int node = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	char link[32];
@@ -97,7 +97,7 @@ int clinux_unix_listen(const char *path, mode_t mode, int backlog)
 	 * umask took is added while nobody can connect, before listen(2).
 	 */
 	if (fchmod(fd, mode) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    chmod_socket(path, mode) < 0 || listen(fd, backlog) < 0)
+	    clinux_unix_set_mode(path, mode) < 0 || listen(fd, backlog) < 0)
 		return fail(fd);
 	return fd;
 }

@@ -12,6 +12,14 @@ extension MessageSocket {
         }))
   }
 
+  /// Gives the socket file at `path` exactly this mode, whatever the umask is; a link there is not followed.
+  public static func setMode(of path: String, to mode: UInt32) throws(SystemError) {
+    _ = try retrying("chmod", path) {
+      // SAFETY: the string lives during the call.
+      unsafe Int(clinux_unix_set_mode(path, mode))
+    }
+  }
+
   /// Connects to `path`; the descriptor blocks.
   public static func connect(to path: String) throws(SystemError) -> Descriptor {
     Descriptor(

@@ -27,6 +27,13 @@ import Testing
     return (try? client.connect(toPath: path)) != nil
   }
 
+  @Test func `whoever reaches the folder may connect, whatever the umask is`() throws {
+    let object = try openSocket(.unix(path: path))
+    let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+    #expect(mode == 0o666)
+    object.recall()
+  }
+
   @Test func `a connection is accepted, without a peer's address`() throws {
     let object = try openSocket(.unix(path: path))
     #expect(perform(object, .listen, Operands(request: 4)).outcome == .done(0))

@@ -20,6 +20,9 @@ int clinux_unix_peer(int fd, struct clinux_peer *out);
  */
 int clinux_unix_listen(const char *path, mode_t mode, int backlog);
 
+/* Gives the socket at path (nothing else, no link) this mode; -1 with errno, EBADF for what is no socket. */
+int clinux_unix_set_mode(const char *path, mode_t mode);
+
 /* A connection to path, blocking, close-on-exec; -1 with errno. */
 int clinux_unix_connect(const char *path);
 

@@ -16,6 +16,14 @@ struct BoundName: Sendable {
     try Self.removeStale(path)
     // Whoever puts a file there in between makes this fail: bind(2) never replaces.
     try descriptor.bind(toPath: path)
+    do {
+      // Whoever reaches the folder may connect, as with systemd's sockets: not the broker's umask, which would shut out
+      // everybody that the application is there for.
+      try MessageSocket.setMode(of: path, to: 0o666)
+    } catch {
+      try? removeFile(at: path)
+      throw error
+    }
     self.path = path
     identity = FileIdentity(try Descriptor.pin(path, followingLink: false).status())
   }

@@ -1,0 +1,55 @@
+import Foundation
+import Testing
+
+/// What the broker gives up before it serves.
+@Suite struct ConfinementTests {
+  private func status(_ scene: Scene, _ key: String) throws -> String {
+    let text = try String(contentsOfFile: "/proc/\(scene.brokerPID)/status", encoding: .utf8)
+    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(key + ":") })
+    return line.dropFirst(key.count + 1).trimmingCharacters(in: .whitespaces)
+  }
+
+  @Test func `it can gain no privileges, and its system calls are filtered`() throws {
+    try Scene.run(Policies.image()) { scene in
+      let privileges = try status(scene, "NoNewPrivs")
+      #expect(privileges == "1")
+      let filter = try status(scene, "Seccomp")
+      #expect(filter == "2")
+    }
+  }
+
+  @Test func `every one of its threads is filtered`() throws {
+    try Scene.run(Policies.image()) { scene in
+      let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(scene.brokerPID)/task")
+      #expect(threads.count > 1)
+      for thread in threads {
+        let text = try String(contentsOfFile: "/proc/\(scene.brokerPID)/task/\(thread)/status", encoding: .utf8)
+        #expect(text.contains("Seccomp:\t2"))
+      }
+    }
+  }
+
+  @Test func `a broker of disks keeps no capability for sockets, and none of the great ones`() throws {
+    try Scene.run(Policies.image()) { scene in
+      // CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE
+      let needed: UInt64 = 1 << 1 | 1 << 2 | 1 << 19
+      let held = try status(scene, "CapEff")
+      let effective = try #require(UInt64(held, radix: 16))
+      #expect(effective & ~needed == 0)
+      let bound = try status(scene, "CapBnd")
+      let bounding = try #require(UInt64(bound, radix: 16))
+      #expect(bounding & ~needed == 0)
+    }
+  }
+
+  @Test func `doctor finds the mediated path and the identity of processes at work`() throws {
+    try Scene.run(Policies.image()) { scene in
+      let answer = try scene.postern("doctor", as: scene.applicationUser)
+      #expect(answer.status == 0)
+      for subject in ["path mediated", "process identity", "audit journal"] {
+        let line = answer.output.split(separator: "\n").first { $0.hasPrefix(subject) }
+        #expect(line?.contains("works") == true, "\(subject)")
+      }
+    }
+  }
+}
