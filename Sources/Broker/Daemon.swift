@@ -12,6 +12,11 @@ public enum Daemon {
       policyFile: policy ?? StandardPath.policy, socketPath: socket ?? StandardPath.socket,
       stateDirectory: stateDirectory ?? StandardPath.state, version: Version.text)
     do throws(BrokerFailure) {
+      do throws(SystemError) {
+        // Only where nobody chose a place: a mistyped path is to be an error.
+        if socket == nil { try StandardPath.makeFolder(of: configuration.socketPath) }
+        if stateDirectory == nil { try StandardPath.makeFolder(of: configuration.stateDirectory) }
+      } catch { throw .system(error) }
       let broker = try Broker(configuration)
       for warning in broker.policyWarnings { StandardError.write(warning.line + "\n") }
       do throws(SystemError) {
