@@ -26,7 +26,8 @@ extension Broker {
     } else {
       row(
         "fork events", .refused,
-        "the proc connector needs CAP_NET_ADMIN, or Linux 6.6; descent is shown by the inherited channel, which is weaker"
+        "the proc connector needs the initial pid and user namespace, and CAP_NET_ADMIN or Linux 6.6; descent is shown by "
+          + "the inherited channel, which is weaker"
       )
     }
     do throws(SystemError) {

@@ -24,11 +24,6 @@ int clinux_pidfd_send_signal(int pidfd, int signal)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
 
-int clinux_pidfd_getfd(int pidfd, int target)
-{
-	return (int)syscall(SYS_pidfd_getfd, pidfd, target, 0);
-}
-
 int clinux_boottime_timer(void)
 {
 	return timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);

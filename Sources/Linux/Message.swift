@@ -139,9 +139,6 @@ public enum MessageSocket {
   /// Asks the kernel to stamp every message received here with its sender (SO_PASSCRED).
   public static func passCredentials(_ fd: Int32) throws(SystemError) { try setOption(fd, SO_PASSCRED, 1) }
 
-  /// Asks for a pidfd of the sender with every message (SO_PASSPIDFD, Linux 6.5).
-  public static func passPidfd(_ fd: Int32) throws(SystemError) { try setOption(fd, 76, 1) }
-
   /// The socket's cookie (SO_COOKIE): unique while the system runs, so it names the open socket and not a number.
   public static func cookie(_ fd: Int32) throws(SystemError) -> UInt64 {
     var value: UInt64 = 0

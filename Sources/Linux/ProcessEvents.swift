@@ -17,7 +17,13 @@ public struct ProcessEvents: ~Copyable, Sendable {
 
   public let descriptor: Descriptor
 
+  /// Listens. EOPNOTSUPP outside the initial user and pid namespaces: there the kernel takes the request and sends nothing,
+  /// ever (drivers/connector/cn_proc.c), and silence would be taken for "nobody forked or executed".
   public init() throws(SystemError) {
+    // PROC_PID_INIT_INO and PROC_USER_INIT_INO of linux/proc_ns.h.
+    guard ProcessFacts.identity("/proc/self/ns/pid")?.inode == 0xEFFF_FFFC,
+      ProcessFacts.identity("/proc/self/ns/user")?.inode == 0xEFFF_FFFD
+    else { throw SystemError(errno: EOPNOTSUPP, operation: "proc connector") }
     descriptor = Descriptor(
       adopting: Int32(try retrying("proc connector") { Int(clinux_process_events_open()) }))
   }

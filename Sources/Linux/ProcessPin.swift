@@ -61,12 +61,6 @@ public struct ProcessPin: ~Copyable, Sendable {
     Descriptor(adopting: Int32(try retrying("pidfd_open", "\(pid)") { Int(clinux_pidfd_open(pid, 0)) }))
   }
 
-  /// Watches the program image that the process has now; after an exec that the policy allows.
-  public consuming func renewed() throws(SystemError) -> ProcessPin {
-    let held = try pidfd.duplicate()
-    return try ProcessPin(pid: pid, pidfd: held)
-  }
-
   /// Sends a signal to exactly this process.
   public borrowing func send(signal: Int32) throws(SystemError) {
     let fd = pidfd.rawValue

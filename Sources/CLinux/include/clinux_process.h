@@ -6,10 +6,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2): glibc 2.36 declares them where Swift does not look. */
+/* pidfd_open(2), pidfd_send_signal(2): glibc 2.36 declares them where Swift does not look. */
 int clinux_pidfd_open(pid_t pid, unsigned int flags);
 int clinux_pidfd_send_signal(int pidfd, int signal);
-int clinux_pidfd_getfd(int pidfd, int target);
 
 /* timerfd on CLOCK_BOOTTIME, non-blocking, close-on-exec; absolute nanoseconds, 0 disarms. */
 int clinux_boottime_timer(void);
