@@ -58,4 +58,23 @@ import Testing
       }
     }
   }
+
+  /// There the proc connector takes the request and never sends anything; the witness of the program image must be asked.
+  @Test(.enabled(if: Tier.root, "needs root"))
+  func `in a pid namespace of its own it does not take silence for fork events`() throws {
+    try Scene.run(Policies.image()) { scene in
+      let inner = "\(scene.folder)/inner"
+      let posternd = try Programs.path("posternd")
+      let postern = try Programs.path("postern")
+      let script = """
+        \(posternd) --policy \(scene.policyPath) --socket \(inner) --state-dir \(inner)-state 2>/dev/null &
+        for i in 1 2 3 4 5 6 7 8 9 10; do [ -S \(inner) ] && break; sleep 0.3; done; sleep 0.3
+        \(postern) --socket \(inner) doctor
+        """
+      let answer = try Command.run(["/usr/bin/unshare", "-p", "-f", "--mount-proc", "/bin/sh", "-c", script])
+      let lines = answer.output.split(separator: "\n")
+      #expect(lines.first { $0.hasPrefix("fork events") }?.contains("refused") == true, "\(answer)")
+      #expect(lines.first { $0.hasPrefix("path mediated") }?.contains("works") == true, "\(answer)")
+    }
+  }
 }
