@@ -146,7 +146,7 @@ extension Broker {
     case .grant(let order): grant(order, id: id, by: caller, on: connection)
     case .reload: answerReload(id: id, by: caller, on: connection)
     case .auditRead(let query): readAudit(query, id: id, for: caller, on: connection)
-    case .open, .confirm, .adopt, .revalidate: break
+    case .open, .confirm, .adopt, .revalidate, .plan, .supervise, .handOver: break
     }
   }
 
@@ -297,6 +297,9 @@ struct RequestRule: Sendable {
     case .grant: RequestRule(phase: .greeted, right: .administrator)
     case .reload: RequestRule(phase: .greeted, right: .administrator)
     case .auditRead: RequestRule(phase: .greeted, right: .auditReader)
+    case .plan: RequestRule(phase: .greeted, right: .everyone)
+    case .supervise: RequestRule(phase: .greeted, right: .everyone)
+    case .handOver: RequestRule(phase: .greeted, right: .everyone)
     }
   }
 }

@@ -42,7 +42,7 @@ extension Broker {
     let holder = objectIDs[open.object].flatMap { tree.holder(aboveOf: pid, object: $0) }
     return OpenRequest(
       subject: subject, object: open.object, operations: open.operations,
-      door: open.asker == .run ? .run : .library, descendsFromHolder: holder != nil, ancestors: ancestors(of: pid))
+      descendsFromHolder: holder != nil, ancestors: ancestors(of: pid))
   }
 
   /// Asks on an object channel's behalf for an association of the asker's own: the fork protocol.

@@ -28,6 +28,10 @@ public enum Reply: Sendable, Hashable {
   case mistakes(Page<MistakeRow>)
   /// Answers `auditRead`; `next` is the sequence number to read on after.
   case records(Page<AuditRow>)
+  /// Answers `plan`.
+  case plan(Page<PlanRow>)
+  /// Answers `supervise`; the ledger of notifications is attached.
+  case supervised
 
   /// Odd; requests are even.
   public enum Kind: UInt16, CaseIterable, Sendable, Hashable {
@@ -47,9 +51,16 @@ public enum Reply: Sendable, Hashable {
     case mistakes = 27
     case records = 29
     case failed = 31
+    case plan = 33
+    case supervised = 35
 
     /// How many descriptors are attached to a message of this kind, exactly.
-    public var descriptors: Int { self == .opened || self == .adopted ? 1 : 0 }
+    public var descriptors: Int {
+      switch self {
+      case .opened, .adopted, .supervised: 1
+      default: 0
+      }
+    }
   }
 
   public var kind: Kind {
@@ -70,6 +81,8 @@ public enum Reply: Sendable, Hashable {
     case .done: .done
     case .mistakes: .mistakes
     case .records: .records
+    case .plan: .plan
+    case .supervised: .supervised
     }
   }
 }
@@ -92,9 +105,10 @@ extension Reply {
       case .associations(let page): try page.encode(into: &encoder)
       case .verdict(let value): try value.encode(into: &encoder)
       case .revocations(let page): try page.encode(into: &encoder)
-      case .done: break
+      case .done, .supervised: break
       case .mistakes(let page): try page.encode(into: &encoder)
       case .records(let page): try page.encode(into: &encoder)
+      case .plan(let page): try page.encode(into: &encoder)
       }
     }
   }
@@ -122,6 +136,8 @@ extension Reply {
       case .done: .done
       case .mistakes: .mistakes(try Page(from: &decoder, message))
       case .records: .records(try Page(from: &decoder, message))
+      case .plan: .plan(try Page(from: &decoder, message))
+      case .supervised: .supervised
       }
     guard decoder.offset == message.count else { throw .trailingBytes }
     return (header.requestID, reply)

@@ -13,23 +13,15 @@ public struct Hello: Sendable, Hashable {
 }
 
 public struct Open: Sendable, Hashable {
-  public enum Asker: UInt8, CaseIterable, Sendable, Hashable {
-    case library = 0
-    /// `postern run` and `postern open`, for a program that cannot ask.
-    case run = 1
-  }
-
   public var object: String
   /// Empty: all that the grant gives.
   public var operations: OperationSet
-  public var asker: Asker
   /// nil: any.
   public var path: OperationPath?
 
-  public init(object: String, operations: OperationSet = [], asker: Asker = .library, path: OperationPath? = nil) {
+  public init(object: String, operations: OperationSet = [], path: OperationPath? = nil) {
     self.object = object
     self.operations = operations
-    self.asker = asker
     self.path = path
   }
 }
@@ -155,5 +147,30 @@ public struct AuditRead: Sendable, Hashable {
     self.mode = mode
     self.after = after
     self.limit = limit
+  }
+}
+
+/// Asks what `postern run` would get.
+public struct PlanQuery: Sendable, Hashable {
+  /// Exactly this object; empty: every object of which the asker's user has a grant.
+  public var object: String
+  /// 0 or the `next` of the page before.
+  public var cursor: UInt64
+
+  public init(object: String = "", cursor: UInt64 = 0) {
+    self.object = object
+    self.cursor = cursor
+  }
+}
+
+/// Asks for an object's own descriptor, to be kept through an exec: `postern open`.
+public struct HandOver: Sendable, Hashable {
+  public var object: String
+  /// Empty: all that the grant gives.
+  public var operations: OperationSet
+
+  public init(object: String, operations: OperationSet = []) {
+    self.object = object
+    self.operations = operations
   }
 }

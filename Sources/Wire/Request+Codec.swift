@@ -27,6 +27,18 @@ extension FieldDecoder {
   }
 }
 
+extension FieldEncoder {
+  mutating func calls(_ value: NotifiedCalls) { u8(value.rawValue) }
+}
+
+extension FieldDecoder {
+  mutating func calls(_ bytes: Span<UInt8>) throws(WireError) -> NotifiedCalls {
+    let value = NotifiedCalls(rawValue: try u8(bytes))
+    guard value.isSubset(of: .all) else { throw .badValue(.flags) }
+    return value
+  }
+}
+
 extension Hello {
   func encode(into encoder: inout FieldEncoder) throws(WireError) {
     guard version != 0 else { throw .badValue(.version) }
@@ -45,14 +57,14 @@ extension Open {
   func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.name(object)
     try encoder.operations(operations)
-    encoder.u8(asker.rawValue)
+    encoder.u8(0)
     encoder.path(path)
   }
 
   init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     object = try decoder.name(bytes)
     operations = try decoder.operations(bytes)
-    asker = try decoder.value(Asker.self, try decoder.u8(bytes), .flags)
+    guard try decoder.u8(bytes) == 0 else { throw .badValue(.reserved) }
     path = try decoder.optionalPath(bytes)
   }
 }
@@ -168,5 +180,29 @@ extension AuditRead {
     mode = try decoder.value(Mode.self, try decoder.u8(bytes), .kind)
     after = try decoder.u64(bytes)
     limit = try decoder.u32(bytes)
+  }
+}
+
+extension PlanQuery {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
+    try encoder.name(object)
+    encoder.u64(cursor)
+  }
+
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
+    object = try decoder.name(bytes)
+    cursor = try decoder.u64(bytes)
+  }
+}
+
+extension HandOver {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
+    try encoder.name(object)
+    try encoder.operations(operations)
+  }
+
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
+    object = try decoder.name(bytes)
+    operations = try decoder.operations(bytes)
   }
 }

@@ -19,6 +19,12 @@ public enum Request: Sendable, Hashable {
   case grant(GrantOrder)
   case reload
   case auditRead(AuditRead)
+  /// What `postern run` would get: see `PlanRow`.
+  case plan(PlanQuery)
+  /// Comes with one attached descriptor: a seccomp listener, for the broker to answer its notifications.
+  case supervise(NotifiedCalls)
+  /// Comes with one attached descriptor: the file that the asker's exec is going to run.
+  case handOver(HandOver)
 
   /// Even; the answers are odd.
   public enum Kind: UInt16, CaseIterable, Sendable, Hashable {
@@ -36,9 +42,17 @@ public enum Request: Sendable, Hashable {
     case grant = 24
     case reload = 26
     case auditRead = 28
+    case plan = 30
+    case supervise = 32
+    case handOver = 34
 
     /// How many descriptors are attached to a message of this kind, exactly.
-    public var descriptors: Int { self == .adopt ? 1 : 0 }
+    public var descriptors: Int {
+      switch self {
+      case .adopt, .supervise, .handOver: 1
+      default: 0
+      }
+    }
   }
 
   public var kind: Kind {
@@ -57,6 +71,9 @@ public enum Request: Sendable, Hashable {
     case .grant: .grant
     case .reload: .reload
     case .auditRead: .auditRead
+    case .plan: .plan
+    case .supervise: .supervise
+    case .handOver: .handOver
     }
   }
 }
@@ -77,6 +94,9 @@ extension Request {
       case .revoke(let value): try value.encode(into: &encoder)
       case .grant(let value): try value.encode(into: &encoder)
       case .auditRead(let value): value.encode(into: &encoder)
+      case .plan(let value): try value.encode(into: &encoder)
+      case .supervise(let calls): encoder.calls(calls)
+      case .handOver(let value): try value.encode(into: &encoder)
       }
     }
   }
@@ -102,6 +122,9 @@ extension Request {
       case .grant: .grant(try GrantOrder(from: &decoder, message))
       case .reload: .reload
       case .auditRead: .auditRead(try AuditRead(from: &decoder, message))
+      case .plan: .plan(try PlanQuery(from: &decoder, message))
+      case .supervise: .supervise(try decoder.calls(message))
+      case .handOver: .handOver(try HandOver(from: &decoder, message))
       }
     guard decoder.offset == message.count else { throw .trailingBytes }
     return (header.requestID, request)

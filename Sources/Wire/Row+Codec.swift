@@ -150,3 +150,32 @@ extension AuditRow {
     self.bytes = try decoder.opaque(bytes, atMost: Bounds.record)
   }
 }
+
+extension PlanRow {
+  public func encode(into encoder: inout FieldEncoder) throws(WireError) {
+    try encoder.name(object)
+    encoder.u8(kind.rawValue)
+    try encoder.text(specification)
+    try encoder.name(application)
+    try encoder.operations(operations)
+    encoder.path(path)
+    encoder.calls(calls)
+    try encoder.text(executable)
+    encoder.u16(refusal?.rawValue ?? 0)
+    try encoder.text(why)
+  }
+
+  public init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
+    object = try decoder.name(bytes)
+    kind = try decoder.value(ObjectKind.self, try decoder.u8(bytes), .kind)
+    specification = try decoder.text(bytes)
+    application = try decoder.name(bytes)
+    operations = try decoder.operations(bytes)
+    path = try decoder.path(bytes)
+    calls = try decoder.calls(bytes)
+    executable = try decoder.text(bytes)
+    let code = try decoder.u16(bytes)
+    refusal = code == 0 ? nil : try decoder.value(Reason.self, code, .reason)
+    why = try decoder.text(bytes)
+  }
+}

@@ -159,3 +159,40 @@ public struct AuditRow: Row {
 
   public init(bytes: [UInt8]) { self.bytes = bytes }
 }
+
+/// One object as `postern run` and `postern open` would get it.
+public struct PlanRow: Row {
+  public var object: String
+  public var kind: ObjectKind
+  /// As in the policy: `listen: tcp://…`, `path: …`.
+  public var specification: String
+  /// Whose grant decides; empty where none may be named.
+  public var application: String
+  public var operations: OperationSet
+  /// What the program will hold.
+  public var path: OperationPath
+  /// The calls that have to be notified for it.
+  public var calls: NotifiedCalls
+  /// The executable that the grant is for, matched when the program asks; empty: any.
+  public var executable: String
+  /// nil: granted, as far as can be told before the program asks.
+  public var refusal: Reason?
+  /// Refused: why, and what would help. Granted: what the path does not enforce; may be empty.
+  public var why: String
+
+  public init(
+    object: String, kind: ObjectKind, specification: String, application: String, operations: OperationSet,
+    path: OperationPath, calls: NotifiedCalls, executable: String = "", refusal: Reason? = nil, why: String = ""
+  ) {
+    self.object = object
+    self.kind = kind
+    self.specification = specification
+    self.application = application
+    self.operations = operations
+    self.path = path
+    self.calls = calls
+    self.executable = executable
+    self.refusal = refusal
+    self.why = why
+  }
+}

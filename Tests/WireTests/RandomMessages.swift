@@ -72,12 +72,14 @@ struct Seeded: RandomNumberGenerator {
 }
 
 extension Seeded {
+  mutating func calls() -> NotifiedCalls { NotifiedCalls(rawValue: any() & NotifiedCalls.all.rawValue) }
+
   mutating func request(_ kind: Request.Kind) -> Request {
     switch kind {
     case .hello: .hello(Hello(version: max(1, any()), client: name()))
     case .open:
       .open(
-        Open(object: name(), operations: operations(), asker: pick(), path: flip() ? nil : pick(OperationPath.self)))
+        Open(object: name(), operations: operations(), path: flip() ? nil : pick(OperationPath.self)))
     case .confirm: .confirm(Nonce(low: any(), high: any()))
     case .adopt: .adopt
     case .revalidate: .revalidate(channel: any())
@@ -97,6 +99,9 @@ extension Seeded {
       .grant(GrantOrder(application: name(), object: name(), operations: operations(), expires: any()))
     case .reload: .reload
     case .auditRead: .auditRead(AuditRead(mode: pick(), after: any(), limit: any()))
+    case .plan: .plan(PlanQuery(object: name(), cursor: any()))
+    case .supervise: .supervise(calls())
+    case .handOver: .handOver(HandOver(object: name(), operations: operations()))
     }
   }
 
@@ -142,6 +147,8 @@ extension Seeded {
         try page { generator in
           AuditRow(bytes: generator.bytes(generator.pick([0, 1, 300, Bounds.record])))
         })
+    case .plan: .plan(try page { $0.planRow() })
+    case .supervised: .supervised
     }
   }
 
@@ -173,6 +180,12 @@ extension Seeded {
       association: AssociationID(rawValue: any()), object: name(), application: name(),
       process: ProcessResource(tgid: any(), start: any(), execEpoch: any()), path: pick(), operations: operations(),
       generation: any(), since: any(), expiry: any(), state: pick())
+  }
+
+  private mutating func planRow() -> PlanRow {
+    PlanRow(
+      object: name(), kind: pick(), specification: text(), application: name(), operations: operations(), path: pick(),
+      calls: calls(), executable: text(), refusal: flip() ? nil : pick(Reason.self), why: text())
   }
 
   private mutating func revocationRow() -> RevocationRow {

@@ -33,6 +33,9 @@ enum Samples {
     ),
     ("request reload", 14, .reload),
     ("request auditRead", 15, .auditRead(AuditRead(after: 41, limit: 50))),
+    ("request plan", 16, .plan(PlanQuery(object: "web"))),
+    ("request supervise", 17, .supervise([.bind, .open])),
+    ("request handOver", 18, .handOver(HandOver(object: "web", operations: operations))),
   ]
 
   static func replies() throws -> [(name: String, id: UInt64, reply: Reply)] {
@@ -123,6 +126,16 @@ enum Samples {
           ]))
       ),
       ("reply records", 15, .records(try page([AuditRow(bytes: [1, 2, 3])], next: 42))),
+      (
+        "reply plan", 16,
+        .plan(
+          try page([
+            PlanRow(
+              object: "web", kind: .socket, specification: "listen: tcp://0.0.0.0:80", application: "shop",
+              operations: operations, path: .handover, calls: .bind, executable: "/usr/sbin/nginx")
+          ]))
+      ),
+      ("reply supervised", 17, .supervised),
     ]
   }
 
