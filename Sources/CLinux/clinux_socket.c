@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -241,4 +242,76 @@ ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, s
 	if (count >= 0)
 		from_socket_address(&raw, length, address);
 	return count;
+}
+
+/* Since 5.14; the header's value on every architecture that this project runs on (asm-generic/socket.h). */
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+static int number_option(int fd, int name, void *value, socklen_t size)
+{
+	socklen_t length = size;
+
+	if (getsockopt(fd, SOL_SOCKET, name, value, &length))
+		return -1;
+	if (length != size) {
+		errno = EINVAL;
+		return -1;
+	}
+	return 0;
+}
+
+int clinux_socket_facts(int fd, struct clinux_socket_facts *facts)
+{
+	union any_address raw;
+	socklen_t length = sizeof(raw);
+
+	memset(facts, 0, sizeof(*facts));
+	memset(&raw, 0, sizeof(raw));
+	if (number_option(fd, SO_DOMAIN, &facts->domain, sizeof(facts->domain)) ||
+	    number_option(fd, SO_TYPE, &facts->type, sizeof(facts->type)) ||
+	    number_option(fd, SO_PROTOCOL, &facts->protocol, sizeof(facts->protocol)) ||
+	    number_option(fd, SO_ACCEPTCONN, &facts->listening, sizeof(facts->listening)) ||
+	    number_option(fd, SO_LOCK_FILTER, &facts->filter_locked, sizeof(facts->filter_locked)) ||
+	    number_option(fd, SO_NETNS_COOKIE, &facts->network, sizeof(facts->network)) ||
+	    number_option(fd, SO_COOKIE, &facts->cookie, sizeof(facts->cookie)) || getsockname(fd, &raw.generic, &length))
+		return -1;
+	facts->local_family = length >= sizeof(raw.generic.sa_family) ? raw.generic.sa_family : AF_UNSPEC;
+	from_socket_address(&raw, length, &facts->local);
+	if (facts->local_family == AF_PACKET) {
+		facts->interface_index = raw.packet.sll_ifindex;
+		facts->packet_protocol = ntohs(raw.packet.sll_protocol);
+	} else if (facts->local_family == AF_UNIX && length > offsetof(struct sockaddr_un, sun_path)) {
+		length -= offsetof(struct sockaddr_un, sun_path);
+		if (length > sizeof(facts->path))
+			length = sizeof(facts->path);
+		/* A path is followed by its NUL; an abstract name begins with one and has its length. */
+		if (raw.local.sun_path[0])
+			length = strnlen(raw.local.sun_path, length);
+		memcpy(facts->path, raw.local.sun_path, length);
+		facts->path_length = (uint16_t)length;
+	}
+	return 0;
+}
+
+int clinux_socket_recall(int fd)
+{
+	/* BPF_RET|BPF_K 0: accept no byte of any packet. */
+	struct sock_filter nothing = { .code = BPF_RET | BPF_K, .k = 0 };
+	struct sock_fprog program = { .len = 1, .filter = &nothing };
+	int on = 1, error = 0;
+
+	/* The filter first: a holder that listens again right after the shutdown must find it. */
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)))
+		error = errno;
+	/* ENOTCONN: there was nothing to end. EOPNOTSUPP: packet(7) has no shutdown. */
+	if (shutdown(fd, SHUT_RDWR) && errno != ENOTCONN && errno != EOPNOTSUPP && !error)
+		error = errno;
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	return 0;
 }

@@ -3,14 +3,18 @@
 #include "clinux_process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/cn_proc.h>
 #include <linux/connector.h>
+#include <linux/kcmp.h>
 #include <linux/netlink.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +26,43 @@ int clinux_pidfd_open(pid_t pid, unsigned int flags)
 int clinux_pidfd_send_signal(int pidfd, int signal)
 {
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+int clinux_pidfd_open_thread(pid_t tid)
+{
+	/* PIDFD_THREAD (linux/pidfd.h) is younger than the headers that we build with. */
+	return (int)syscall(SYS_pidfd_open, tid, O_EXCL);
+}
+
+int clinux_pidfd_get(int pidfd, int number)
+{
+	return (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+}
+
+int clinux_share_descriptors(pid_t one, pid_t other)
+{
+	long order = syscall(SYS_kcmp, one, other, KCMP_FILES, 0, 0);
+
+	return order < 0 ? -1 : order == 0;
+}
+
+int clinux_read_memory(pid_t tid, uint64_t address, void *bytes, size_t count)
+{
+	struct iovec here = { .iov_base = bytes, .iov_len = count };
+	struct iovec there = { .iov_base = (void *)(uintptr_t)address, .iov_len = count };
+	ssize_t got;
+
+	do {
+		got = process_vm_readv(tid, &here, 1, &there, 1, 0);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	return (size_t)got == count ? 0 : -EFAULT;
+}
+
+int clinux_unshare_file_system(void)
+{
+	return unshare(CLONE_FS);
 }
 
 int clinux_boottime_timer(void)

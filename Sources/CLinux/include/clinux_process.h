@@ -10,6 +10,18 @@
 int clinux_pidfd_open(pid_t pid, unsigned int flags);
 int clinux_pidfd_send_signal(int pidfd, int signal);
 
+/* A pidfd of one thread (PIDFD_THREAD, since 6.9); EINVAL where the kernel has none. */
+int clinux_pidfd_open_thread(pid_t tid);
+/* A copy of another process' descriptor, close-on-exec (pidfd_getfd(2)). */
+int clinux_pidfd_get(int pidfd, int number);
+/* Whether two threads have one descriptor table (kcmp(2)): 1, 0, or -1 with errno. */
+int clinux_share_descriptors(pid_t one, pid_t other);
+/* process_vm_readv(2) of one range, whole or not at all: 0, or a negative errno. EFAULT is about the other's memory. */
+int clinux_read_memory(pid_t tid, uint64_t address, void *bytes, size_t count);
+
+/* Gives the calling thread a root, working directory and umask of its own (unshare(2), CLONE_FS). */
+int clinux_unshare_file_system(void);
+
 /* timerfd on CLOCK_BOOTTIME, non-blocking, close-on-exec; absolute nanoseconds, 0 disarms. */
 int clinux_boottime_timer(void);
 int clinux_arm_timer(int fd, uint64_t boottime);

@@ -36,6 +36,23 @@ struct clinux_block_geometry {
 	uint32_t rotational;
 };
 
+/* What a socket says of itself, whoever made it. */
+struct clinux_socket_facts {
+	int32_t domain;
+	int32_t type;
+	int32_t protocol;
+	int32_t listening;
+	int32_t filter_locked;
+	int32_t local_family;
+	uint64_t network; /* SO_NETNS_COOKIE, since 5.14 */
+	uint64_t cookie;
+	struct clinux_address local; /* AF_INET, AF_INET6 */
+	int32_t interface_index;     /* AF_PACKET */
+	uint16_t packet_protocol;    /* AF_PACKET, host order */
+	uint16_t path_length;	     /* AF_UNIX */
+	uint8_t path[108];
+};
+
 /* All of them: the system call's result, or -1 and errno. Descriptors that they return are close-on-exec. */
 
 /*
@@ -57,6 +74,14 @@ int clinux_socket_local_address(int fd, struct clinux_address *address);
 int clinux_socket_accept(int fd, struct clinux_address *address);
 ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, const struct clinux_address *address);
 ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, struct clinux_address *address);
+
+/* ENOTSOCK for anything that is no socket. */
+int clinux_socket_facts(int fd, struct clinux_socket_facts *facts);
+/*
+ * Ends receiving and connecting for everybody who holds the socket, for good: a filter that drops everything, locked,
+ * then shutdown(2). Both are done, whichever fails; EPERM: a holder has locked a filter of its own before.
+ */
+int clinux_socket_recall(int fd);
 
 /* Any file, without opening it for use; O_PATH. */
 int clinux_file_pin(const char *path, int follow);
