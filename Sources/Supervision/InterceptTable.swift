@@ -41,8 +41,7 @@ public struct InterceptTable: Sendable {
       case (.tcp(let address), .internet(let given)), (.udp(let address), .internet(let given)):
         return address == given
       case (.unix(let path), .unixPath(let given)):
-        return path.utf8.split(separator: UInt8(ascii: "/")).last.map(Array.init)
-          == given.split(separator: UInt8(ascii: "/")).last.map(Array.init)
+        return SocketName.lastComponent(path) == given.split(separator: UInt8(ascii: "/")).last.map(Array.init)
       default: return false
       }
     }

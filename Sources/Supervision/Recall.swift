@@ -92,7 +92,8 @@ public struct Recall: Sendable {
         guard ProcessDescriptors.isSocket(number, of: pid),
           let socket = try? ProcessDescriptors.fetch(number, from: process),
           let description = try? SocketDescription(of: socket),
-          description.network == target.network, Self.isObject(specification, description, socket)
+          description.network == target.network,
+          Self.isObject(specification, description, isConnected: socket.isConnected)
         else { continue }
         do { try socket.recallSocket() } catch { return .stuck("\(error)") }
         switch specification.endpoint {
@@ -112,13 +113,13 @@ public struct Recall: Sendable {
 
   /// Connections that were accepted have the same address, but a peer: they are the application's own.
   private static func isObject(
-    _ specification: SocketSpecification, _ socket: SocketDescription, _ descriptor: borrowing Descriptor
+    _ specification: SocketSpecification, _ socket: SocketDescription, isConnected: Bool
   ) -> Bool {
     switch specification.endpoint {
     case .tcp(let address):
-      return socket.isStream && socket.ipProtocol == 6 && socket.local?.unmapped == address && !socket.isConnected
-    case .udp(let address): return socket.isDatagram && socket.ipProtocol == 17 && socket.local?.unmapped == address
-    case .unix(let path): return socket.isUnix && socket.isListening && socket.path == Array(path.utf8)
+      return socket.isStream && socket.ipProtocol == 6 && socket.address == address && !isConnected
+    case .udp(let address): return socket.isDatagram && socket.ipProtocol == 17 && socket.address == address
+    case .unix(let path): return socket.isUnix && socket.isListening && socket.lastComponent == SocketName.lastComponent(path)
     case .raw(let family, let number):
       return socket.isInternet(family, mapped: false) && socket.isRaw && socket.ipProtocol == Int32(number)
     case .packet: return socket.isPacket

@@ -49,6 +49,10 @@ public struct SocketName: Sendable, Hashable {
     }
   }
 
+  static func lastComponent(_ path: String) -> [UInt8]? {
+    path.utf8.split(separator: UInt8(ascii: "/")).last.map(Array.init)
+  }
+
   private static func port(_ bytes: [UInt8]) -> UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
 
   private static func address(_ family: NetworkAddress.Family, _ bytes: ArraySlice<UInt8>, port: UInt16)

@@ -65,7 +65,7 @@ public final class Supervisor: Sendable {
   public func ledgerCopy() throws(SystemError) -> Descriptor { try ledger.duplicate() }
 
   /// Whether the caller of a notification still waits.
-  public func isWaiting(_ notification: UInt64) -> Bool { listener.isValid(notification) }
+  public func isWaiting(_ notification: UInt64) -> Bool { (try? listener.isValid(notification)) == true }
 
   /// The answer to a `judge`.
   public func resume(_ notification: UInt64, _ verdict: SupervisedVerdict) {

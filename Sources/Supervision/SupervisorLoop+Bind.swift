@@ -18,15 +18,15 @@ final class BindWork {
 
 extension SupervisorLoop {
   mutating func prepareBind(_ notification: Notification) throws(SystemError) {
-    let length = Int(truncatingIfNeeded: notification.arguments[2] & 0xffff_ffff)
+    let length = Int(truncatingIfNeeded: notification.arguments.2 & 0xffff_ffff)
     guard length > 0, length <= SocketName.limit else { return letThrough(notification.id) }
     let caller = try self.caller(notification.thread)
-    let name = SocketName(try caller.thread.read(at: notification.arguments[1], count: length))
-    guard supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
+    let name = SocketName(try caller.thread.read(at: notification.arguments.1, count: length))
+    guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
     let table = supervisor.table.current
     let named = table.named(name)
     guard !named.isEmpty || isPrivileged(name, table) else { return letThrough(notification.id) }
-    let socket = try caller.thread.fetch(Int32(truncatingIfNeeded: notification.arguments[0]))
+    let socket = try caller.thread.fetch(Int32(truncatingIfNeeded: notification.arguments.0))
     // The number may have come to mean another socket since the call was made: only what was fetched is looked at, and
     // only what was fetched is bound.
     let description = try SocketDescription(of: socket)
@@ -40,7 +40,7 @@ extension SupervisorLoop {
     } else if isPrivileged(name, table) {
       privileged = !(try caller.thread.facts()).has(.netBindService)
     }
-    guard supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
+    guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
     var operands = Operands()
     if case .internet(let address) = name.form { operands.address = address }
     let told = told(

@@ -8,7 +8,7 @@ extension SupervisorLoop {
     // Not visible in our pid namespace: nobody we could judge.
     guard notification.thread > 0 else { return letThrough(notification.id) }
     do throws(SystemError) {
-      switch NotificationFilter.call(notification) {
+      switch NotifiedCall(notification) {
       case .bind: try prepareBind(notification)
       case .socket: try prepareSocket(notification)
       case .open(let arguments): try prepareOpen(notification, arguments)

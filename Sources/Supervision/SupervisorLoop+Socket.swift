@@ -4,11 +4,13 @@ import Linux
 
 extension SupervisorLoop {
   mutating func prepareSocket(_ notification: Notification) throws(SystemError) {
-    func register(_ index: Int) -> Int32 { Int32(truncatingIfNeeded: notification.arguments[index]) }
-    let call = SocketCall(domain: register(0), type: register(1), ipProtocol: register(2))
+    let registers = notification.arguments
+    let call = SocketCall(
+      domain: Int32(truncatingIfNeeded: registers.0), type: Int32(truncatingIfNeeded: registers.1),
+      ipProtocol: Int32(truncatingIfNeeded: registers.2))
     let caller = try self.caller(notification.thread)
     let facts = try caller.thread.facts()
-    guard supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
+    guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
     let network = facts.networkNamespace.map { FileIdentity(device: $0.device, inode: $0.inode) }
     let candidates = supervisor.table.current.sockets(call)
       .filter { $0.networkIdentity != nil && $0.networkIdentity == network }

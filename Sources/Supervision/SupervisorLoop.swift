@@ -36,7 +36,7 @@ struct SupervisorLoop: ~Copyable {
   }
 
   private mutating func receive() {
-    guard let received = try? supervisor.listener.receive() else { return }
+    guard let received = try? supervisor.listener.receive(into: supervisor.ledger) else { return }
     guard case .notification(let notification) = received else { return }
     guard supervisor.ledger.begin(notification.id) else {
       // Too many calls of this filter wait for verdicts already.
@@ -143,7 +143,7 @@ struct SupervisorLoop: ~Copyable {
     guard !granted.isEmpty else {
       return refuse(call.told, .operation, object: candidate.entry.id, "nothing is granted")
     }
-    guard supervisor.listener.isValid(call.told.id) else { return supervisor.ledger.end(call.told.id) }
+    guard (try? supervisor.listener.isValid(call.told.id)) == true else { return supervisor.ledger.end(call.told.id) }
     perform(granted, call, candidate)
     supervisor.queue.post(.performed(call.told, object: candidate.entry.id, process: process))
   }
