@@ -52,7 +52,8 @@ let package = Package(
       name: "Mediation", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions", "Wire"],
       swiftSettings: swift),
     .target(
-      name: "Supervision", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions"], swiftSettings: swift),
+      name: "Supervision", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions"],
+      swiftSettings: swift),
     .target(
       name: "Policy", dependencies: ["Authority", "Instructions", .product(name: "Yams", package: "Yams")],
       swiftSettings: swift),
@@ -96,7 +97,9 @@ let package = Package(
     tests(
       "CommandsTests",
       ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
-    tests("IntegrationTests", ["Postern", "Linux", "Wire", "Instructions"]),
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swift),
+    tests("IntegrationTests", ["TestSupport", "Postern", "Linux", "Wire", "Instructions"]),
+    tests("RunTests", ["TestSupport"]),
     tests("HostileTests", ["Wire", "Instructions"], exclude: ["Programs"]),
   ]
 )
