@@ -51,20 +51,6 @@ struct ObjectOpener: Sendable {
 }
 
 extension ObjectDefinition {
-  /// The file or device file that stands for it, if one does.
-  fileprivate var path: String? {
-    switch specification {
-    case .socket: nil
-    case .disk(let disk): disk.path
-    case .bus(let bus):
-      switch bus.device {
-      case .i2c(let path, _), .hid(let path), .usb(let path): path
-      case .spi(let path, _, _, _), .gpio(let path, _, _, _), .serial(let path, _, _, _): path
-      case .pci, .simulated: nil
-      }
-    }
-  }
-
   var isExclusive: Bool {
     switch specification {
     case .socket: false
