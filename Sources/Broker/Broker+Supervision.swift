@@ -43,15 +43,13 @@ extension Broker {
 
   /// - Parameter listener: a stranger's descriptor: it is looked at before it is used as a listener.
   func startSupervisor(_ listener: consuming PeerDescriptor, uid: UInt32) throws(SystemError) -> Supervisor {
-    guard try NotificationListener.answers(listener.rawValue) else {
-      throw SystemError(errno: ErrorCode.invalid, operation: "not a seccomp listener")
+    guard NotificationListener.isListener(listener.rawValue) else {
+      throw SystemError(errno: ErrorCode.invalid, operation: "seccomp listener")
     }
     let own = try NotificationListener(try listener.duplicate())
     publishInterceptTable()
-    let files = opener.own
     let supervisor = try Supervisor(
-      id: nextSupervisor, ownerUID: uid, listener: own, entity: entity, queue: supervision, table: interceptBoard,
-      isBrokersOwn: { file in files.contains(file) })
+      id: nextSupervisor, ownerUID: uid, listener: own, entity: entity, queue: supervision, table: interceptBoard)
     nextSupervisor += 1
     try supervisor.start()
     supervisors[supervisor.id] = supervisor
@@ -88,8 +86,13 @@ extension Broker {
       case .judge(let call): judge(call)
       case .refused(let call, let reason, let object, let why):
         observeProcesses()
-        let asker = pinned(call.process)
-        recordRefusal(of: call, Refusal(reason), object: object, cause: why, asker: asker)
+        if let asker = pinned(call.process) {
+          recordRefusal(
+            of: call, Refusal(reason), object: object, cause: why, subject: asker.subject,
+            executablePath: asker.executablePath)
+        } else {
+          recordRefusal(of: call, Refusal(reason), object: object, cause: why, subject: nil)
+        }
       case .performed(let call, let object, let process): recordUse(of: call, object, process)
       case .recalled(let token, let outcomes): recalled(token, outcomes)
       case .ended(let id): supervisors[id] = nil
@@ -103,7 +106,8 @@ extension Broker {
     observeProcesses()
     // After it was pinned and looked at: a call that still waits was issued by the process that has its number now.
     guard let asker = pinned(call.process), supervisor.isWaiting(call.id), asker.pin.state() == .current else {
-      recordRefusal(of: call, Refusal(.undecidable), cause: "the program could not be looked at", asker: nil)
+      recordRefusal(
+        of: call, Refusal(.undecidable), object: nil, cause: "the program could not be looked at", subject: nil)
       return supervisor.resume(call.id, .refused)
     }
     var refused: (refusal: JudgedRefusal, object: ObjectID)?
@@ -125,9 +129,12 @@ extension Broker {
     }
     if let (refusal, object) = refused {
       recordRefusal(
-        of: call, refusal.told, object: object, cause: refusal.cause.text, nearest: refusal.nearest, asker: asker)
+        of: call, refusal.told, object: object, cause: refusal.cause.text, nearest: refusal.nearest,
+        subject: asker.subject, executablePath: asker.executablePath)
     } else {
-      recordRefusal(of: call, Refusal(.noSuchObject), cause: "no object", asker: asker)
+      recordRefusal(
+        of: call, Refusal(.noSuchObject), object: nil, cause: "no object", subject: asker.subject,
+        executablePath: asker.executablePath)
     }
     supervisor.resume(call.id, .refused)
   }
@@ -219,19 +226,19 @@ extension Broker {
       return refused(.quota, "too many objects of this user")
     }
     var set = authorization.limits
-    do throws(SystemError) {
-      if let device = try handedOverDevice(object) {
-        if let range = set.range, range != device { return refused(.refused, Self.rangeObstacle, .pathUnavailable) }
-        set = try set.within(device)
-      }
-    } catch {
+    let device: ByteRange?
+    do { device = try handedOverDevice(object) } catch {
       object.lastFailure = error.description
       return refused(.refused, "\(object.definition.name): \(error)", .objectUnavailable)
     }
-    let limits: LimitsID
-    do { limits = try entity.define(limits: set) } catch {
-      return refused(.undecidable, "the limits cannot be held: \(error)")
+    if let device, let range = set.range, range != device {
+      return refused(.refused, Self.rangeObstacle, .pathUnavailable)
     }
+    let limits: LimitsID
+    do {
+      if let device { set = try set.within(device) }
+      limits = try entity.define(limits: set)
+    } catch { return refused(.undecidable, "the limits cannot be held: \(error)") }
     defer { entity.release(limits) }
     let now = Clock.boottime()
     let wanted = AssociationRequest(
@@ -253,7 +260,7 @@ extension Broker {
     case .socket: return nil
     case .bus:
       guard let path = object.definition.path, let device = DeviceIdentity(path: path) else {
-        throw SystemError(errno: ErrorCode.noEntry, operation: "open", path: object.definition.path ?? "")
+        throw SystemError(errno: ErrorCode.noSuchEntry, operation: "open", path: object.definition.path ?? "")
       }
       try learn(
         Footprint(device: FileIdentity(device: device.device, inode: device.inode), range: nil), of: object)
@@ -288,5 +295,43 @@ extension Broker {
     used.path = .handover
     used.message = ByteString(call.text)
     _ = journal.submit(used, durability: .none)
+  }
+}
+
+extension Broker {
+  /// Records that a call was let through which the kernel refuses without a grant.
+  fileprivate func recordRefusal(
+    of call: SupervisedCall, _ refusal: Refusal, object: ObjectID?, cause: String, nearest: NearestGrant? = nil,
+    subject: Subject?, executablePath: String = ""
+  ) {
+    guard call.isPrivileged else { return }
+    let name = object.flatMap { objects[$0]?.definition.name } ?? ""
+    var refused = refusalRecord(
+      refusal, object: name, cause: "\(call.text): \(cause)", nearest: nearest, path: .handover)
+    if let subject {
+      refused.describe(
+        subject, tid: UInt32(bitPattern: call.thread), executablePath: ByteString(executablePath))
+    } else {
+      refused.pid = UInt32(bitPattern: call.process)
+    }
+    refused.operation = call.opcode
+    refused.operands = call.operands
+    _ = journal.submit(refused, durability: .none)
+  }
+}
+
+extension NotifiedCalls {
+  var names: [String] {
+    var names: [String] = []
+    if contains(.bind) { names.append("bind") }
+    if contains(.socket) { names.append("socket") }
+    if contains(.open) { names.append("open") }
+    return names
+  }
+}
+
+extension String {
+  var trimmed: Substring {
+    drop { $0.isWhitespace }.prefix { !$0.isWhitespace }
   }
 }

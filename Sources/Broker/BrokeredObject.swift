@@ -48,6 +48,35 @@ struct ObjectOpener: Sendable {
     case .bus(let specification): try BusObject.open(specification, simulation: simulation)
     }
   }
+
+  /// The object's own descriptor, for somebody who keeps it.
+  ///
+  /// - Throws: EOPNOTSUPP for what a descriptor cannot keep to: a range, an address, lines.
+  func openToGive(_ definition: ObjectDefinition, operations: OperationSet) throws(SystemError) -> Descriptor {
+    switch definition.specification {
+    case .socket(let specification):
+      return try SocketObject.open(specification, operations: operations).giveAway(operations)
+    case .disk(let specification):
+      let disk = try DiskObject.open(specification, own: own)
+      guard disk.isWhole else {
+        throw SystemError(
+          errno: ErrorCode.notSupported, operation: Broker.rangeObstacle, path: specification.path)
+      }
+      return try disk.giveAway(writable: operations.contains(.write))
+    case .bus(let bus):
+      guard let path = definition.path else {
+        throw SystemError(errno: ErrorCode.notSupported, operation: "a descriptor of a simulated device")
+      }
+      let opened = try PathSurroundings.reopen(
+        Descriptor.pin(path),
+        as: Served(
+          access: operations.contains(.write) ? .readWrite : .readOnly, flags: [], closeOnExec: true, follow: true))
+      guard bus.device.isEmbodied(by: opened) else {
+        throw SystemError(errno: ErrorCode.accessDenied, operation: "open", path: path)
+      }
+      return opened
+    }
+  }
 }
 
 extension ObjectDefinition {

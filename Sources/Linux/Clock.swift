@@ -23,7 +23,8 @@ extension Clock {
   /// Waits, at least so long; for threads that nobody waits for.
   public static func sleep(nanoseconds: UInt64) {
     var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-    // SAFETY: the structure is ours; what is left after a signal is slept on.
-    while unsafe nanosleep(&time, &time) != 0, errno == EINTR {}
+    var left = timespec()
+    // SAFETY: both structures are ours.
+    while unsafe nanosleep(&time, &left) != 0, errno == EINTR { time = left }
   }
 }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Whether the mode of a file allows an access to a process, as far as path_resolution(7) goes: without access control
 /// lists and file systems' own rules. For telling refusals from calls that need no grant; it decides nothing.
 public enum FilePermission {
@@ -22,5 +24,18 @@ public enum FilePermission {
         0
       }
     return owner.mode >> shift & wanted == wanted
+  }
+}
+
+extension Descriptor {
+  /// Owner, group and permission bits (fstat(2)).
+  public borrowing func ownership() throws(SystemError) -> (user: UInt32, group: UInt32, mode: UInt32) {
+    let number = rawValue
+    var information = stat()
+    _ = try retrying("fstat") {
+      // SAFETY: the structure is written by the call.
+      unsafe Int(fstat(number, &information))
+    }
+    return (information.st_uid, information.st_gid, UInt32(information.st_mode))
   }
 }

@@ -10,6 +10,13 @@ public enum ProcessDescriptors {
     }
   }
 
+  /// The processes that proc(5) shows now.
+  public static func processes() throws(SystemError) -> [Int32] {
+    try RegularFile.paths(in: "/proc", suffix: "").compactMap { path in
+      path.split(separator: "/").last.flatMap { Int32($0) }
+    }
+  }
+
   /// As the link reads: `socket:[4711]`, a path.
   public static func isSocket(_ number: Int32, of pid: Int32) -> Bool {
     (try? ProcFile.readLink("/proc/\(pid)/fd/\(number)"))?.hasPrefix("socket:[") ?? false
@@ -47,6 +54,33 @@ public enum ProcessDescriptors {
     }
     return try isReadable(fd)
   }
+}
+
+extension Descriptor {
+  /// A terminal answers tcgetattr(3).
+  public var isTerminal: Bool { isatty(rawValue) == 1 }
+
+  /// Only hidraw answers its information request.
+  public var isHID: Bool {
+    let number = rawValue
+    var information = [UInt8](repeating: 0, count: Int(CLINUX_HID_INFO_SIZE))
+    return unsafe information.withUnsafeMutableBytes { bytes in
+      // SAFETY: the array has the size of the structure.
+      unsafe clinux_bus_ioctl(number, clinux_hid_info, bytes.baseAddress) >= 0
+    }
+  }
+
+  /// The major number of a character device (Documentation/admin-guide/devices.txt); 0 for what is none.
+  public func deviceMajor() throws(SystemError) -> UInt32 {
+    let status = try status()
+    return status.kind == .characterDevice ? clinux_device_major(status.specialDevice) : 0
+  }
+}
+
+/// Documentation/admin-guide/devices.txt
+public enum DeviceMajor {
+  public static let spi: UInt32 = 153
+  public static let usb: UInt32 = 189
 }
 
 /// A device by its number, or a file by its file system and inode: what names lead to, never names.

@@ -30,7 +30,8 @@ extension Descriptor {
     _ = try retrying("bind") {
       unsafe name.withUnsafeBytes { bytes in
         // SAFETY: the array's storage with its size; the kernel copies it and looks at nothing else.
-        unsafe Int(Glibc.bind(number, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count)))
+        unsafe Int(
+          Glibc.bind(number, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count)))
       }
     }
   }

@@ -68,6 +68,15 @@ public struct UnixBinding {
     }
   }
 
+  /// Whether a program's name for a socket means this place.
+  public static func names(_ name: [UInt8], _ place: SocketPlace, in surroundings: borrowing PathSurroundings)
+    throws(SystemError) -> Bool
+  {
+    guard let split = split(name), split.name == place.name else { return false }
+    let directory = try surroundings.resolve(split.directory).status()
+    return directory.device == place.device && directory.inode == place.inode
+  }
+
   /// The directory, which may be ".", and the last component; nil for what names no file that could be made.
   static func split(_ path: [UInt8]) -> (directory: [UInt8], name: [UInt8])? {
     let slash = UInt8(ascii: "/")

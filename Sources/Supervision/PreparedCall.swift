@@ -45,10 +45,16 @@ final class Caller {
 
   /// Holds its program image from now on; false: it cannot be looked at.
   func pin() -> Bool {
-    if case .some = process { return true }
+    if isPinned { return true }
     process = try? ProcessPin(pid: thread.tgid)
-    if case .some = process { return true }
-    return false
+    return isPinned
+  }
+
+  private var isPinned: Bool {
+    switch process {
+    case .some: true
+    case .none: false
+    }
   }
 
   /// Pinned, alive and running the same program.
@@ -64,15 +70,15 @@ final class Caller {
 struct GrantedOperations: ~Copyable {
   private var first: Grant?
   private var second: Grant?
-  private(set) var opcodes: OperationSet = []
+  private var count = 0
 
   init() {}
 
-  var isEmpty: Bool { opcodes.isEmpty }
+  var isEmpty: Bool { count == 0 }
 
   /// At most two: no call needs more.
   mutating func add(_ grant: consuming Grant) {
-    opcodes.formUnion(OperationSet(grant.instruction.opcode))
-    if case .none = first { first = consume grant } else { second = consume grant }
+    if count == 0 { first = consume grant } else { second = consume grant }
+    count += 1
   }
 }

@@ -119,7 +119,8 @@ public struct Recall: Sendable {
     case .tcp(let address):
       return socket.isStream && socket.ipProtocol == 6 && socket.address == address && !isConnected
     case .udp(let address): return socket.isDatagram && socket.ipProtocol == 17 && socket.address == address
-    case .unix(let path): return socket.isUnix && socket.isListening && socket.lastComponent == SocketName.lastComponent(path)
+    case .unix(let path):
+      return socket.isUnix && socket.isListening && socket.lastComponent == SocketName.lastComponent(path)
     case .raw(let family, let number):
       return socket.isInternet(family, mapped: false) && socket.isRaw && socket.ipProtocol == Int32(number)
     case .packet: return socket.isPacket

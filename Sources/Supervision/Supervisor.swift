@@ -23,17 +23,14 @@ public final class Supervisor: Sendable {
   let entity: any AuthorizationEntity
   let queue: SupervisorQueue
   let table: InterceptBoard
-  let own: @Sendable (borrowing Descriptor) -> Bool
   let verdicts = Mutex<[(id: UInt64, verdict: SupervisedVerdict)]>([])
   let performing = Mutex<Set<Performing>>([])
   let stopping = Atomic(false)
   let wake: EventDescriptor
 
-  /// - Parameters:
-  ///   - isBrokersOwn: whether a file is one of those that the broker never opens for anybody.
   public init(
     id: UInt64, ownerUID: UInt32, listener: consuming NotificationListener, entity: any AuthorizationEntity,
-    queue: SupervisorQueue, table: InterceptBoard, isBrokersOwn: @escaping @Sendable (borrowing Descriptor) -> Bool
+    queue: SupervisorQueue, table: InterceptBoard
   ) throws(SystemError) {
     self.id = id
     self.ownerUID = ownerUID
@@ -42,7 +39,6 @@ public final class Supervisor: Sendable {
     self.entity = entity
     self.queue = queue
     self.table = table
-    own = isBrokersOwn
     wake = try EventDescriptor()
   }
 

@@ -6,13 +6,10 @@ import Linux
 final class BindWork {
   let name: SocketName
   let socket: Descriptor
-  /// For a unix path: what its own bind would run with.
-  let thread: ThreadFacts?
 
-  init(name: SocketName, socket: consuming Descriptor, thread: ThreadFacts?) {
+  init(name: SocketName, socket: consuming Descriptor) {
     self.name = name
     self.socket = consume socket
-    self.thread = thread
   }
 }
 
@@ -30,16 +27,11 @@ extension SupervisorLoop {
     // The number may have come to mean another socket since the call was made: only what was fetched is looked at, and
     // only what was fetched is bound.
     let description = try SocketDescription(of: socket)
-    let candidates = named.filter { Self.fits($0, description, name) }.map {
-      PreparedCall.Candidate(entry: $0, needed: OperationSet(.bind), suffices: .all)
+    var candidates: [PreparedCall.Candidate] = []
+    for entry in named where try Self.fits(entry, description, name, caller.thread) {
+      candidates.append(PreparedCall.Candidate(entry: entry, needed: OperationSet(.bind), suffices: .all))
     }
-    var facts: ThreadFacts?
-    var privileged = false
-    if case .unixPath = name.form {
-      facts = try caller.thread.facts()
-    } else if isPrivileged(name, table) {
-      privileged = !(try caller.thread.facts()).has(.netBindService)
-    }
+    let privileged = isPrivileged(name, table) ? !(try caller.thread.facts()).has(.netBindService) : false
     guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
     var operands = Operands()
     if case .internet(let address) = name.form { operands.address = address }
@@ -52,7 +44,7 @@ extension SupervisorLoop {
     decide(
       PreparedCall(
         caller: caller, candidates: candidates, told: told,
-        work: .bind(BindWork(name: name, socket: socket, thread: facts))))
+        work: .bind(BindWork(name: name, socket: socket))))
   }
 
   /// Whether an unprivileged process may not bind it.
@@ -62,7 +54,9 @@ extension SupervisorLoop {
   }
 
   /// Whether the object is this kind of socket, in this network namespace.
-  private static func fits(_ entry: InterceptTable.Entry, _ socket: SocketDescription, _ name: SocketName) -> Bool {
+  private static func fits(
+    _ entry: InterceptTable.Entry, _ socket: SocketDescription, _ name: SocketName, _ thread: borrowing NotifyingThread
+  ) throws(SystemError) -> Bool {
     guard case .socket(let specification) = entry.definition.specification, let network = entry.network,
       network == socket.network
     else { return false }
@@ -71,17 +65,23 @@ extension SupervisorLoop {
       return socket.isInternet(address.family, mapped: name.isMapped) && socket.isStream && socket.ipProtocol == 6
     case .udp(let address):
       return socket.isInternet(address.family, mapped: name.isMapped) && socket.isDatagram && socket.ipProtocol == 17
-    case .unix: return socket.isUnix && socket.isStream
+    case .unix(let path):
+      guard socket.isUnix, socket.isStream, case .unixPath(let given) = name.form else { return false }
+      // The same name under another root is another file, which the kernel decides about.
+      let surroundings = try PathSurroundings(tgid: thread.tgid, tid: thread.tid)
+      return try UnixBinding.names(given, SocketPlace(path: path), in: surroundings)
     case .raw, .packet: return false
     }
   }
 
   /// Binds the fetched socket. What the kernel says against it is what the program is told.
-  func bind(_ granted: consuming GrantedOperations, _ work: BindWork, _ call: PreparedCall) {
+  func bind(
+    _ granted: consuming GrantedOperations, _ work: BindWork, _ call: PreparedCall, _ candidate: PreparedCall.Candidate
+  ) {
     do throws(SystemError) {
       switch work.name.form {
       case .internet: try work.socket.bind(name: work.name.bytes)
-      case .unixPath(let path): try bindPath(path, work, call)
+      case .unixPath(let path): try bindPath(path, work, call, candidate)
       case .other: return letThrough(call.told.id)
       }
       answer(call.told.id, errno: 0)
@@ -89,14 +89,16 @@ extension SupervisorLoop {
   }
 
   /// In the program's root, as the program's own: its user, its group, its file mode mask.
-  private func bindPath(_ path: [UInt8], _ work: BindWork, _ call: PreparedCall) throws(SystemError) {
-    guard let facts = work.thread, let candidate = call.candidates.first,
-      case .socket(let specification) = candidate.entry.definition.specification,
+  private func bindPath(
+    _ path: [UInt8], _ work: BindWork, _ call: PreparedCall, _ candidate: PreparedCall.Candidate
+  ) throws(SystemError) {
+    guard case .socket(let specification) = candidate.entry.definition.specification,
       case .unix(let wanted) = specification.endpoint
     else { throw SystemError(errno: ErrorCode.accessDenied, operation: "bind") }
-    let surroundings = try PathSurroundings(
-      tgid: call.caller.thread.tgid, tid: call.caller.thread.tid, directory: PathSurroundings.current)
-    try UnixBinding.bind(work.socket, name: path, surroundings: surroundings, as: wanted, of: facts)
+    let surroundings = try PathSurroundings(tgid: call.caller.thread.tgid, tid: call.caller.thread.tid)
+    try UnixBinding.bind(
+      work.socket, name: path, surroundings: surroundings, expected: SocketPlace(path: wanted),
+      as: surroundings.credentials())
   }
 }
 

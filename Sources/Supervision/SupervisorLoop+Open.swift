@@ -1,6 +1,7 @@
 import Authority
 import Instructions
 import Linux
+import Objects
 
 /// An open of a disk or device, resolved once: what was compared is what is opened.
 final class OpenWork {
@@ -28,7 +29,7 @@ extension SupervisorLoop {
       }
       (flags, rules) = (read.flags, read.rules)
     }
-    guard let served = Served.servable(flags) else { return letThrough(notification.id) }
+    guard let served = OpenFlags.servable(flags) else { return letThrough(notification.id) }
     let path = try caller.thread.readString(at: arguments.path, limit: 4096)
     guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
     let surroundings = try PathSurroundings(
@@ -37,7 +38,7 @@ extension SupervisorLoop {
     guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
     guard let identity = DeviceIdentity(of: file) else { return letThrough(notification.id) }
     let meant = files.filter { entry in entry.definition.path.flatMap { DeviceIdentity(path: $0) } == identity }
-    guard !meant.isEmpty, !supervisor.own(file) else { return letThrough(notification.id) }
+    guard !meant.isEmpty else { return letThrough(notification.id) }
     let candidates = meant.map {
       PreparedCall.Candidate(
         entry: $0,
@@ -70,10 +71,16 @@ extension SupervisorLoop {
   }
 
   private func reopen(_ work: OpenWork, _ candidate: PreparedCall.Candidate) throws(SystemError) -> Descriptor {
-    do { return try work.file.reopen(as: work.served) } catch {
+    let opened: Descriptor
+    do { opened = try PathSurroundings.reopen(work.file, as: work.served) } catch {
       // The program's own node lies on a file system without devices (mount(8) nodev): the policy's is the same device.
       guard error.errno == ErrorCode.accessDenied, let path = candidate.entry.definition.path else { throw error }
-      return try work.file.reopen(as: work.served, devicePath: path)
+      let description = try work.file.fileDescription()
+      opened = try PathSurroundings.reopen(devicePath: path, matching: description, as: work.served)
     }
+    if case .bus(let bus) = candidate.entry.definition.specification, !bus.device.isEmbodied(by: opened) {
+      throw SystemError(errno: ErrorCode.accessDenied, operation: "open")
+    }
+    return opened
   }
 }

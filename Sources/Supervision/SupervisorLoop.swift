@@ -2,6 +2,7 @@ import Authority
 import Entity
 import Instructions
 import Linux
+import Synchronization
 
 /// The state of one supervisor's thread.
 struct SupervisorLoop: ~Copyable {
@@ -19,7 +20,7 @@ struct SupervisorLoop: ~Copyable {
   /// Until no process uses the filter any more, the supervisor is stopped, or the listener fails.
   mutating func run() {
     // An own file mode mask and working directory: unix sockets are bound with the program's.
-    guard (try? Thread.unshareFileSystem()) != nil else { return }
+    guard (try? UnixBinding.separateThread()) != nil else { return }
     while !supervisor.stopping.load(ordering: .acquiring) {
       guard let ready = try? Poll.wait(supervisor.listener.descriptor.rawValue, supervisor.wake.descriptor.rawValue)
       else { return }
@@ -152,7 +153,7 @@ struct SupervisorLoop: ~Copyable {
     _ granted: consuming GrantedOperations, _ call: PreparedCall, _ candidate: PreparedCall.Candidate
   ) {
     switch call.work {
-    case .bind(let work): bind(granted, work, call)
+    case .bind(let work): bind(granted, work, call, candidate)
     case .socket(let work): socket(granted, work, call, candidate)
     case .open(let work): open(granted, work, call, candidate)
     }

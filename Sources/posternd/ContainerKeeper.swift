@@ -16,6 +16,7 @@ enum ContainerKeeper {
       try Confinement.limitCapabilities(to: [])
       _ = try Confinement.raiseDescriptorLimit()
       let source = try OwnProcess.takeMessageSocket(OwnProcess.detachedDescriptor)
+      OwnProcess.rename("postern-keep")
       var keeper = try ListenerKeeper(path: socket, source: source)
       try keeper.run()
       return 0
