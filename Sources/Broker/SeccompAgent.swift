@@ -79,7 +79,7 @@ final class SeccompAgent {
     listener = try StreamSocket.listen(at: path, mode: 0o600)
     let pair = try MessageSocket.pair()
     try OwnProcess.spawnDetached(keeperArguments, pair.second)
-    keeper = pair.first
+    keeper = consume pair.first
   }
 
   var isFull: Bool { incoming.count >= Self.bound }
