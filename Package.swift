@@ -79,6 +79,7 @@ let package = Package(
       name: "benchmarks", dependencies: ["Audit", "Entity", "Linux", "Authority", "Instructions"],
       path: "Benchmarks/inprocess", swiftSettings: swift),
 
+    tests("LinuxTests", ["Linux", "CLinux", "Instructions"], exclude: ["Programs", "system-calls.txt"]),
     tests("InstructionsTests", ["Instructions", "KernelEntity"]),
     tests("AuthorityTests", ["Authority", "Instructions"]),
     tests("WireTests", ["Wire", "Instructions"]),

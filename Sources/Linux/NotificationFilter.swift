@@ -69,7 +69,10 @@ public enum NotificationFilter {
     ("swapon", "as mount"),
     ("quotactl", "as mount"),
     ("acct", "needs CAP_SYS_PACCT; the kernel writes the file"),
-    ("perf_event_open", "opens no file"),
+    ("accept", "gives connections to a socket that was bound before"),
+    ("accept4", "as accept"),
+    ("ioctl", "opens what an open device leads to, the other end of a terminal for one"),
+    ("fanotify_init", "gives descriptors only to who has CAP_SYS_ADMIN"),
   ]
 
   /// Puts the filter on the calling thread, for good; programs and threads that it starts inherit it.
