@@ -123,7 +123,7 @@ public struct NotifyingThread: ~Copyable, Sendable {
     return ThreadFacts(
       effectiveUID: effectiveUID, fsUID: fsUID, fsGID: fsGID, groups: groups, effectiveCapabilities: capabilities,
       umask: status.number("Umask:", 1, radix: 8), networkNamespace: ProcessFacts.identity(root + "/ns/net"),
-      noNewPrivileges: noNewPrivileges != 0)
+      userNamespace: ProcessFacts.identity(root + "/ns/user"), noNewPrivileges: noNewPrivileges != 0)
   }
 }
 
@@ -134,12 +134,14 @@ public struct ThreadFacts: Sendable, Hashable {
   public var fsGID: UInt32
   /// Supplementary groups.
   public var groups: [UInt32]
-  /// Bit N is capability N, in the thread's own user namespace.
+  /// Bit N is capability N: over what belongs to the thread's user namespace, which need not be ours.
   public var effectiveCapabilities: UInt64
   /// nil for a thread that is ending.
   public var umask: UInt32?
   /// nil where the broker may not look at it (ptrace(2), PTRACE_MODE_READ).
   public var networkNamespace: ProcessFacts.File?
+  /// nil as above.
+  public var userNamespace: ProcessFacts.File?
   public var noNewPrivileges: Bool
 }
 

@@ -91,7 +91,7 @@ final class Child: Sendable {
     var strings: [UnsafeMutablePointer<CChar>?] = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
     var environment: [UnsafeMutablePointer<CChar>?] = unsafe [nil]
     let code = unsafe posix_spawn(&child, path, &actions, &attributes, &strings, &environment)
-    for unsafestring in unsafe strings { unsafe free(string) }
+    unsafe strings.forEach { unsafe free($0) }
     unsafe posix_spawn_file_actions_destroy(&actions)
     unsafe posix_spawnattr_destroy(&attributes)
     guard code == 0 else { throw HarnessFailure(description: "posix_spawn: \(SystemError.message(of: code))") }
@@ -169,16 +169,22 @@ final class Filtered {
   }
 
   /// The next notification that was not interrupted.
+  func next() throws -> Linux.Notification { try next(of: listener) }
+
   func next(of listener: borrowing NotificationListener) throws -> Linux.Notification {
-    let end = Date() + patience
-    while Date() < end {
-      if case .notification(let notification) = try listener.receive() { return notification }
-      usleep(1000)
-    }
-    throw HarnessFailure(description: "no notification")
+    try notification { try listener.receive() }
   }
 
-  func next() throws -> Linux.Notification { try next(of: listener) }
+  func next(into ledger: borrowing NotificationLedger) throws -> Linux.Notification {
+    try notification { try listener.receive(into: ledger) }
+  }
+
+  private func notification(_ receive: () throws -> NotificationListener.Received) throws -> Linux.Notification {
+    try eventually("notification") {
+      guard case .notification(let notification) = try receive() else { return nil }
+      return notification
+    }
+  }
 
   /// Waits until a notification could be received.
   func waitForNotification() throws {

@@ -97,6 +97,22 @@ import Testing
     #expect(filtered.child.ended() == nil, "it does not wait")
   }
 
+  @Test func `what was received stands in the ledger before it is entered, and until the next is received`() throws {
+    let filtered = try Filtered(.bind, "bind-twice", "0")
+    let ledger = try NotificationLedger()
+    let reader = try NotificationLedgerReader(try ledger.duplicate())
+    let first = try filtered.next(into: ledger).id
+    #expect(reader.unanswered().ids == [first])
+    _ = ledger.begin(first)
+    _ = try filtered.listener.answer(first, value: 0)
+    ledger.end(first)
+    let second = try filtered.next(into: ledger).id
+    #expect(second == first + 1)
+    #expect(reader.unanswered().ids == [second])
+    _ = try filtered.listener.answer(second, value: 0)
+    _ = try filtered.child.finish()
+  }
+
   private func ledger(of broker: Child) throws -> NotificationLedgerReader {
     let words = try broker.line().split(separator: " ")
     return try NotificationLedgerReader(try ProcFile.open("/proc/\(broker.pid)/fd/\(words[1])"))

@@ -154,16 +154,19 @@ import Testing
 
   @Test(.enabled(if: Tier.root, "needs root"))
   func `who a thread is, is read from the thread`() throws {
-    let filtered = try Filtered(.bind, "bind-as-nobody", "0")
+    let filtered = try Filtered(.bind, "bind-as-others", "0")
     let notification = try filtered.next()
     let facts = try NotifyingThread(tid: notification.thread).facts()
-    #expect(facts.effectiveUID == 65534)
-    #expect(facts.fsUID == 65534)
-    #expect(facts.fsGID == 65534)
+    // Real, effective and saved ids are three different ones.
+    #expect(facts.effectiveUID == 65532)
+    #expect(facts.fsUID == 65531)
+    #expect(facts.fsGID == 65521)
+    #expect(facts.groups == [65541, 65542])
     #expect(facts.effectiveCapabilities == 0)
     #expect(facts.umask == 0o027)
     #expect(facts.noNewPrivileges)
     #expect(facts.networkNamespace == ProcessFacts.identity("/proc/self/ns/net"))
+    #expect(facts.userNamespace == ProcessFacts.identity("/proc/self/ns/user"))
     _ = try filtered.listener.answer(notification.id, value: 0)
     _ = try filtered.child.finish()
   }

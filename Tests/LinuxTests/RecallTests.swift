@@ -170,6 +170,26 @@ import Testing
     #expect(try connects(to: address), "then it was recalled, and the error is wrong")
   }
 
+  @Test(.enabled(if: Tier.root, "needs root"))
+  func `a recalled udp socket sends no more, raw and packet sockets do`() throws {
+    let udp = try Descriptor.socket(.udp(.ipv4))
+    let raw = try Descriptor.socket(.raw(.ipv4, ipProtocol: 253))
+    let packet = try Descriptor.socket(.packet)
+    try packet.bind(toInterface: "lo", receiving: true)
+    try udp.recallSocket()
+    try raw.recallSocket()
+    try packet.recallSocket()
+    let error = #expect(throws: SystemError.self) {
+      _ = try send([1], from: udp, to: NetworkAddress.loopback(port: 9))
+    }
+    #expect(error?.errno == EPIPE)
+    let sentRaw = try send([1], from: raw, to: loopback)
+    #expect(sentRaw == 1)
+    let frame = [UInt8](repeating: 0, count: 60)
+    let sentFrame = try frame.withRawSpan { span throws(SystemError) in try packet.send(span, to: nil) }
+    #expect(sentFrame == 60)
+  }
+
   private func send(_ bytes: [UInt8], from socket: borrowing Descriptor, to address: NetworkAddress) throws -> Int? {
     try bytes.withRawSpan { span throws(SystemError) in try socket.send(span, to: address) }
   }

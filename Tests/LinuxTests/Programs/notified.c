@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -249,10 +251,14 @@ int main(int argc, char **argv)
 	} else if (!strcmp(command, "bind-undumpable")) {
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		bind_socket(tcp(), number);
-	} else if (!strcmp(command, "bind-as-nobody")) {
+	} else if (!strcmp(command, "bind-as-others")) {
+		const gid_t groups[] = { 65541, 65542 };
+
 		umask(027);
-		if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+		if (setgroups(2, groups) || setresgid(65521, 65522, 65523) || setresuid(65531, 65532, 65533))
 			report("setresuid", -1);
+		setfsgid(65521);
+		setfsuid(65531);
 		bind_socket(tcp(), number);
 #ifdef __x86_64__
 	} else if (!strcmp(command, "bind32")) {
