@@ -52,13 +52,16 @@ let package = Package(
       name: "Mediation", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions", "Wire"],
       swiftSettings: swift),
     .target(
+      name: "Supervision", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions"], swiftSettings: swift),
+    .target(
       name: "Policy", dependencies: ["Authority", "Instructions", .product(name: "Yams", package: "Yams")],
       swiftSettings: swift),
     .target(name: "Audit", dependencies: ["Linux", "Authority", "Instructions"], swiftSettings: swift),
     .target(
       name: "Broker",
       dependencies: [
-        "Linux", "Objects", "Entity", "Mediation", "Policy", "Audit", "Authority", "Instructions", "Wire",
+        "Linux", "Objects", "Entity", "Mediation", "Supervision", "Policy", "Audit", "Authority", "Instructions",
+        "Wire",
       ],
       swiftSettings: swift),
     .target(name: "Postern", dependencies: ["Linux", "Wire", "Instructions"], swiftSettings: swift),

@@ -34,6 +34,19 @@ extension Broker {
         }
       }
     }
+    for grant in policy.grants where grant.handover {
+      if grant.killOnStuckRevoke { needed.insert(.kill) }
+      guard let object = policy.objects.first(where: { $0.name == grant.object }),
+        case .socket(let socket) = object.specification
+      else { continue }
+      switch socket.endpoint {
+      // setfsuid(2), setfsgid(2): a socket's file belongs to the program that binds it.
+      case .unix: needed.formUnion([.setuid, .setgid])
+      // So does a socket that was made for it.
+      case .raw, .packet: needed.insert(.chown)
+      case .tcp, .udp: break
+      }
+    }
     return needed
   }
 

@@ -133,6 +133,7 @@ extension Broker {
       }
     }
     for application in read.model.applications { _ = applicationID(application.name) }
+    if !supervisors.isEmpty { publishInterceptTable() }
     var changed = record(.reload)
     if let caller { changed.describe(caller.subject) }
     _ = journal.submit(changed, durability: .none)

@@ -6,6 +6,7 @@ import Linux
 import Mediation
 import Objects
 import Policy
+import Supervision
 import Wire
 
 /// The broker's state and loop. Everything in here belongs to the one thread that runs `run()`; other threads (effects,
@@ -55,6 +56,16 @@ public final class Broker {
   /// The application's ends of channels whose grants are not on disk yet, by grant token.
   var clientEnds: [UInt64: HeldDescriptor] = [:]
   var pendingRevokes: [PendingRevoke] = []
+  var supervisors: [UInt64: Supervisor] = [:]
+  let supervision: SupervisorQueue
+  let interceptBoard = InterceptBoard(InterceptTable())
+  /// Calls that wait until an association's record is on disk.
+  var supervisedWaits: [AssociationID: [SupervisedWait]] = [:]
+  /// Processes that hold an object's own descriptor without an association, since an exec or a quota.
+  var formerHolders: [FormerHolder] = []
+  var runningRecalls: [UInt64: RunningRecall] = [:]
+  /// Objects given to a process whose exec has not been seen yet, by process.
+  var pendingHandOvers: [Int32: [PendingHandOver]] = [:]
   var jobs: [UInt64: RunningJob] = [:]
   var rates: [String: RateBucket] = [:]
   var userConnections: [UInt32: Int] = [:]
@@ -78,6 +89,8 @@ public final class Broker {
   var nextGrantToken: UInt64 = 1
   var nextRevoke: UInt64 = 1
   var nextRuntimeGrant: UInt64 = 1
+  var nextSupervisor: UInt64 = 1
+  var nextRecall: UInt64 = 1
   var isStopping = false
 
   /// Closed to make room for an administrator's connection and for finding out that it is one, and for a connection
@@ -101,6 +114,7 @@ public final class Broker {
       processEvents = try? ProcessEvents()
       pool = try EffectPool()
       journalEvent = try EventDescriptor()
+      supervision = try SupervisorQueue()
     } catch { throw .system(error) }
     do {
       entity = try SimulatedEntity()
@@ -134,6 +148,7 @@ public final class Broker {
     try epoll.add(witness.descriptor.rawValue, .readable, token: Token.witness.rawValue)
     try epoll.add(pool.completions.descriptor.rawValue, .readable, token: Token.effects.rawValue)
     try epoll.add(journalEvent.descriptor.rawValue, .readable, token: Token.journal.rawValue)
+    try epoll.add(supervision.event.descriptor.rawValue, .readable, token: Token.supervision.rawValue)
     try epoll.add(signals.descriptor.rawValue, .readable, token: Token.signals.rawValue)
     try epoll.add(timer.descriptor.rawValue, .readable, token: Token.timer.rawValue)
     if processEvents != nil { try witness.add(eventsNumber, .readable, token: Broker.eventsToken) }
@@ -165,6 +180,7 @@ public final class Broker {
     case .witness: observeProcesses()
     case .effects: effectsFinished()
     case .journal: recordsDurable()
+    case .supervision: supervisorsReady()
     case .signals: handleSignals()
     case .timer: timerFired()
     case nil: break
@@ -183,6 +199,7 @@ public final class Broker {
 
   private func stop() {
     try? Confinement.notify("STOPPING=1")
+    for supervisor in supervisors.values { supervisor.stop() }
     _ = journal.submit(record(.stop), durability: .none)
     pool.stop()
     journal.stop()

@@ -35,8 +35,9 @@ static int fail(int fd)
 	return -1;
 }
 
-int clinux_unix_connect(const char *path)
+int clinux_unix_connect(const char *path, int timeout_ms)
 {
+	struct timeval timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
 	struct sockaddr_un address;
 	int fd;
 
@@ -45,6 +46,10 @@ int clinux_unix_connect(const char *path)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
+	/* connect(2) of a unix socket waits, as long as a send would, where the listener's queue is full. */
+	if (timeout_ms && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
+			   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0))
+		return fail(fd);
 	while (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		if (errno != EINTR)
 			return fail(fd);
@@ -79,7 +84,7 @@ int clinux_unix_listen(const char *path, mode_t mode, int backlog)
 	if (address_of(path, &address) < 0)
 		return -1;
 	if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
-		int probe = clinux_unix_connect(path);
+		int probe = clinux_unix_connect(path, 0);
 
 		if (probe >= 0) {
 			close(probe);

@@ -21,12 +21,15 @@ extension MessageSocket {
   }
 
   /// Connects to `path`; the descriptor blocks.
-  public static func connect(to path: String) throws(SystemError) -> Descriptor {
+  ///
+  /// - Parameter timeoutMilliseconds: where it is not 0 this and every later send and receive gives up after so long
+  ///   (EAGAIN).
+  public static func connect(to path: String, timeoutMilliseconds: Int32 = 0) throws(SystemError) -> Descriptor {
     Descriptor(
       adopting: Int32(
         try retrying("connect", path) {
           // SAFETY: as above.
-          unsafe Int(clinux_unix_connect(path))
+          unsafe Int(clinux_unix_connect(path, timeoutMilliseconds))
         }))
   }
 

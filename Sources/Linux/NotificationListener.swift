@@ -44,18 +44,21 @@ public struct NotificationListener: ~Copyable, Sendable {
   /// - Throws: EINVAL for any other descriptor, on which no call was made but readlink(2) of its name in proc(5).
   public init(_ descriptor: consuming Descriptor) throws(SystemError) {
     let fd = descriptor.rawValue
-    // The name first: an ioctl on a file of a stranger's FUSE or CUSE server is answered by the stranger, or never. Files
-    // have a path there, or a name of another kernel facility's; nobody can choose this one.
-    let name = try ProcFile.readLink("/proc/self/fd/\(fd)")
-    guard name == "anon_inode:seccomp notify" else {
-      throw SystemError(errno: EINVAL, operation: "seccomp listener", path: name)
-    }
+    guard Self.isListener(fd) else { throw SystemError(errno: EINVAL, operation: "seccomp listener") }
     _ = try retrying("fcntl(F_SETFD)") { Int(fcntl(fd, F_SETFD, FD_CLOEXEC)) }
     // That the kernel answers on it as it shall, and takes no notification. Ids begin at random: 0 may be one.
     _ = try Self.isValid(0, fd)
     // Only costs time where the kernel has it not.
     _ = clinux_seccomp_wake_synchronously(fd)
     self.descriptor = descriptor
+  }
+
+  /// Whether a descriptor that a stranger may have chosen is a listener; it is neither used nor closed.
+  ///
+  /// By the name: an ioctl on a file of a stranger's FUSE or CUSE server is answered by the stranger, or never. Files
+  /// have a path there, or a name of another kernel facility's; nobody can choose this one.
+  public static func isListener(_ number: Int32) -> Bool {
+    (try? ProcFile.readLink("/proc/self/fd/\(number)")) == "anon_inode:seccomp notify"
   }
 
   /// A second holder of the same listener.

@@ -4,7 +4,11 @@ import Glibc
 public enum ProcFile {
   /// Reads at most `limit` bytes of `path`; a longer file is cut there.
   public static func read(_ path: String, limit: Int = 65536) throws(SystemError) -> [UInt8] {
-    let file = try open(path)
+    try read(try open(path), path: path, limit: limit)
+  }
+
+  /// Reads at most `limit` bytes of an open file from where it stands.
+  static func read(_ file: borrowing Descriptor, path: String, limit: Int) throws(SystemError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: limit)
     var count = 0
     while count < limit {

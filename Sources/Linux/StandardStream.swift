@@ -81,11 +81,6 @@ public enum StandardStream: Int32, Sendable, Hashable {
 
 /// Switches of the process we are.
 public enum OwnProcess {
-  /// A write to a pipe that nobody reads gives EPIPE from now on, no signal (signal(7), SIGPIPE).
-  public static func ignoreBrokenPipes() {
-    _ = signal(SIGPIPE, SIG_IGN)
-  }
-
   /// exit(3)
   public static func exit(_ status: Int32) -> Never { Glibc.exit(status) }
 }

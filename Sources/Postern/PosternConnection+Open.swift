@@ -22,6 +22,15 @@ public struct ChannelFacts: Sendable, Hashable {
   public var maximumPayload: Int
 }
 
+extension ChannelFacts {
+  init(_ opened: Opened) {
+    self.init(
+      channel: opened.channel, object: opened.object, kind: opened.kind, path: opened.path,
+      operations: opened.operations, generation: opened.generation, association: opened.association,
+      expiry: opened.expiry, rangeLength: opened.rangeLength, maximumPayload: Int(opened.maximumPayload))
+  }
+}
+
 struct FreshChannel: ~Copyable {
   let facts: ChannelFacts
   var descriptor: Descriptor?
@@ -42,11 +51,7 @@ extension PosternConnection {
     var fresh = try withSession { (session: inout Session) throws(PosternError) -> FreshChannel in
       let answer = try session.confirmed(.open(request))
       guard case .opened(let opened) = answer.reply else { throw .violation(.unknownType) }
-      let facts = ChannelFacts(
-        channel: opened.channel, object: opened.object, kind: opened.kind, path: opened.path,
-        operations: opened.operations, generation: opened.generation, association: opened.association,
-        expiry: opened.expiry, rangeLength: opened.rangeLength, maximumPayload: Int(opened.maximumPayload))
-      return FreshChannel(facts: facts, descriptor: answer.takeDescriptor())
+      return FreshChannel(facts: ChannelFacts(opened), descriptor: answer.takeDescriptor())
     }
     guard fresh.facts.path == .mediated else {
       throw .usage(
@@ -80,8 +85,10 @@ extension PosternConnection {
 
 extension Session {
   /// The two messages of an open or a revalidation: what is asked, then the nonce by the same process.
-  mutating func confirmed(_ request: Request) throws(PosternError) -> Answer {
-    let first = try ask(request)
+  ///
+  /// - Parameter descriptor: goes with the first one.
+  mutating func confirmed(_ request: Request, descriptor: Int32? = nil) throws(PosternError) -> Answer {
+    let first = try ask(request, descriptor: descriptor)
     guard case .challenge(let nonce) = first.reply else { throw .violation(.unknownType) }
     return try ask(.confirm(nonce))
   }

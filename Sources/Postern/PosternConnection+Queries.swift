@@ -79,7 +79,7 @@ extension PosternConnection {
   }
 
   /// One request for each page.
-  private func pages<R: Row>(
+  func pages<R: Row>(
     _ request: (UInt64) -> Request, _ take: (Reply) -> Page<R>?
   ) throws(PosternError) -> [R] {
     var rows: [R] = []

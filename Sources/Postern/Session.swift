@@ -21,9 +21,11 @@ struct Session {
     self.requestID = requestID
   }
 
-  init(path: String, client: String, requestID: UInt64) throws(PosternError) {
+  /// - Parameter timeoutMilliseconds: where it is not 0 a broker that is silent for so long counts as gone.
+  init(path: String, client: String, requestID: UInt64, timeoutMilliseconds: Int32 = 0) throws(PosternError) {
     do {
-      socket = try ClientDescriptor(MessageSocket.connect(to: path), inChild: .closed)
+      socket = try ClientDescriptor(
+        MessageSocket.connect(to: path, timeoutMilliseconds: timeoutMilliseconds), inChild: .closed)
     } catch {
       throw .unreachable(error)
     }

@@ -89,6 +89,8 @@ int clinux_file_pin(const char *path, int follow);
 int clinux_file_reopen(int fd, int flags);
 /* Whether fd lies on a file system that stands for the kernel itself: 1, 0, or -1 with errno. */
 int clinux_file_is_kernels(int fd);
+/* Device and inode of any descriptor, from what the kernel has: no file system's server is asked (statx(2)). */
+int clinux_cached_identity(int fd, uint64_t *device, uint64_t *inode);
 int clinux_file_status(int fd, struct clinux_file_status *status);
 /* preadv2(2) with RWF_NOWAIT: fails with EAGAIN where it would have to wait for the device. */
 ssize_t clinux_file_read_cached(int fd, void *bytes, size_t count, off_t offset);

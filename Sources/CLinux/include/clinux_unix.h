@@ -23,8 +23,11 @@ int clinux_unix_listen(const char *path, mode_t mode, int backlog);
 /* Gives the socket at path (nothing else, no link) this mode; -1 with errno, EBADF for what is no socket. */
 int clinux_unix_set_mode(const char *path, mode_t mode);
 
-/* A connection to path, blocking, close-on-exec; -1 with errno. */
-int clinux_unix_connect(const char *path);
+/*
+ * A connection to path, blocking, close-on-exec; -1 with errno. Where timeout_ms is not 0 this and every later send and
+ * receive fails with EAGAIN after so long.
+ */
+int clinux_unix_connect(const char *path, int timeout_ms);
 
 /* The next connection, non-blocking and close-on-exec; -1 with errno. */
 int clinux_unix_accept(int listener);
