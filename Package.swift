@@ -52,7 +52,8 @@ let package = Package(
       name: "Mediation", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions", "Wire"],
       swiftSettings: swift),
     .target(
-      name: "Supervision", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions"], swiftSettings: swift),
+      name: "Supervision", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions"],
+      swiftSettings: swift),
     .target(
       name: "Policy", dependencies: ["Authority", "Instructions", .product(name: "Yams", package: "Yams")],
       swiftSettings: swift),

@@ -28,7 +28,7 @@ public struct NotifyingThread: ~Copyable, Sendable {
     let pidfd = try ProcessPin.handle(of: tgid)
     let thread = threadHandle ? try Self.handle(ofThread: tid) : nil
     // Opened by number: they are the thread's if the thread is in that process now.
-    guard try Self.process(of: "/proc/\(tgid)/task/\(tid)/status") == tgid else {
+    guard ProcessFacts.identity("/proc/\(tgid)/task/\(tid)") != nil else {
       throw SystemError(errno: ESRCH, operation: "notifying thread", path: "\(tid)")
     }
     self.tid = tid
@@ -48,7 +48,8 @@ public struct NotifyingThread: ~Copyable, Sendable {
   }
 
   private static func process(of path: String) throws(SystemError) -> Int32 {
-    let status = try StatusFile(path)
+    // Among the first lines; the rest is not needed, and would cost most of the time.
+    let status = try StatusFile(path, limit: 512)
     guard let process: Int32 = status.number("Tgid:", 1) else { throw status.invalid("Tgid") }
     return process
   }
@@ -150,10 +151,10 @@ private struct StatusFile {
   private let path: String
   private var lines: [String: [Substring]] = [:]
 
-  init(_ path: String) throws(SystemError) {
+  init(_ path: String, limit: Int = 65536) throws(SystemError) {
     self.path = path
     do {
-      for line in String(decoding: try ProcFile.read(path), as: UTF8.self).split(separator: "\n") {
+      for line in String(decoding: try ProcFile.read(path, limit: limit), as: UTF8.self).split(separator: "\n") {
         let words = line.split { $0 == "\t" || $0 == " " }
         if let key = words.first { lines[String(key)] = words }
       }

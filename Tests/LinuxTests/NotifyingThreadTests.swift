@@ -176,7 +176,7 @@ import Testing
     let mask = umask(0o022)
     umask(mask)
     let own = try onThread {
-      try Linux.Thread.unshareFileSystem()
+      try UnixBinding.separateThread()
       umask(0o777)
       _ = unsafe chdir("/proc")
       return try ProcFile.readLink("/proc/thread-self/cwd")
