@@ -1,6 +1,7 @@
 import Authority
 import Instructions
 import Linux
+import Supervision
 
 extension Broker {
   /// Gives up, before the first request, everything that this policy does not need; see SECURITY for the table.
@@ -9,6 +10,7 @@ extension Broker {
   /// for that.
   func confine() throws(SystemError) {
     _ = try Confinement.raiseDescriptorLimit()
+    handoverObstacle = HandoverTrial.run()
     try Confinement.noNewPrivileges()
     try Confinement.notDumpable()
     try Confinement.limitCapabilities(to: Self.capabilities(for: policy))

@@ -63,6 +63,8 @@ public final class Broker {
   var supervisedWaits: [AssociationID: [SupervisedWait]] = [:]
   /// Processes that hold an object's own descriptor without an association, since an exec or a quota.
   var formerHolders: [FormerHolder] = []
+  /// Why nothing can be handed over on this machine, as a trial showed; nil: it works.
+  var handoverObstacle: String?
   var runningRecalls: [UInt64: RunningRecall] = [:]
   /// Objects given to a process whose exec has not been seen yet, by process.
   var pendingHandOvers: [Int32: [PendingHandOver]] = [:]

@@ -12,4 +12,9 @@ public struct NotifiedCalls: OptionSet, Sendable, Hashable {
 
   /// Every family that exists.
   public static let all: NotifiedCalls = [.bind, .socket, .open]
+
+  /// The members' words, as journals and lists have them.
+  public var names: [String] {
+    [(NotifiedCalls.bind, "bind"), (.socket, "socket"), (.open, "open")].filter { contains($0.0) }.map(\.1)
+  }
 }

@@ -15,6 +15,12 @@ extension OwnProcess {
     if !ignoredBefore.load(ordering: .relaxed) { _ = clinux_default_broken_pipes() }
   }
 
+  /// What ps(1) calls this process beside its command line; cut after 15 bytes (prctl(2) PR_SET_NAME).
+  public static func rename(_ name: String) {
+    // SAFETY: the string lives during the call.
+    unsafe clinux_name_thread(name)
+  }
+
   /// Ignores `signal` from now on.
   public static func ignore(signal: Int32) { _ = clinux_ignore_signal(signal) }
 

@@ -8,13 +8,14 @@ struct PosternCommand: ParsableCommand {
     abstract: "Ask the privilege broker, use its objects, and administer it.",
     discussion: """
       Exit codes: 0 done, 1 denied, 64 usage, 65 bad input data, 69 broker not reachable, 70 bug, \
-      74 allowed but failed, 77 not permitted.
+      74 allowed but failed, 77 not permitted; of run and open: the program's own, 125 nothing was run, 126 it cannot be \
+      run, 127 not found.
       """,
     version: Version.text,
     subcommands: [
       DoctorCommand.self, StatusCommand.self, ObjectCommand.self, AssociationCommand.self, CanICommand.self,
-      ReadCommand.self, WriteCommand.self, TransferCommand.self, RevokeCommand.self, GrantCommand.self,
-      ReloadCommand.self, PolicyCommand.self, AuditCommand.self, BenchCommand.self,
+      RunCommand.self, OpenCommand.self, ReadCommand.self, WriteCommand.self, TransferCommand.self, RevokeCommand.self,
+      GrantCommand.self, ReloadCommand.self, PolicyCommand.self, AuditCommand.self, BenchCommand.self, KeepCommand.self,
     ])
 
   @OptionGroup var global: GlobalOptions

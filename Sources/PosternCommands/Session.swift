@@ -9,6 +9,8 @@ final class Session {
   /// The words of the command, `association list`, for messages.
   let command: String
   private let socket: String?
+  /// Where the broker is looked for.
+  var socketPath: String { socket ?? StandardPath.socket }
 
   init(command: String, options: GlobalOptions, surroundings: any Surroundings) {
     self.command = command

@@ -1,6 +1,7 @@
+import Instructions
 import Linux
 
-/// What a command has around it besides its arguments: three streams, an environment, a clock.
+/// What a command has around it besides its arguments: three streams, an environment, a clock, and the process it runs in.
 ///
 /// A protocol so that the tests run whole commands and read what they printed.
 protocol Surroundings: AnyObject {
@@ -13,6 +14,12 @@ protocol Surroundings: AnyObject {
   func variable(_ name: String) -> String?
   /// Unix time, nanoseconds.
   var now: UInt64 { get }
+  /// Has every system call of these families that this process makes from now on answered by the broker at `socket`.
+  func supervise(_ calls: NotifiedCalls, socket: String) throws(CommandFailure)
+  /// Becomes another program. Only a test's returns.
+  func become(_ launch: Launch) throws(CommandFailure)
+  /// The first of `count` descriptors from `first` on that would be open in that program; nil: none would.
+  func firstKept(from first: Int32, count: Int) -> Int32?
 }
 
 /// The process's own.
@@ -27,4 +34,5 @@ final class ProcessSurroundings: Surroundings {
   func isTerminal(_ stream: StandardStream) -> Bool { stream.isTerminal }
   func variable(_ name: String) -> String? { Environment[name] }
   var now: UInt64 { Clock.wall() }
+  func firstKept(from first: Int32, count: Int) -> Int32? { OwnProcess.firstKept(from: first, count: count) }
 }

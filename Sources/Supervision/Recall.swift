@@ -62,8 +62,10 @@ public struct Recall: Sendable {
     }
     var holding: [Int32] = []
     var stuck = ""
+    // By cookie: whoever shares a socket that was taken back has nothing left of it.
+    var taken: Set<UInt64> = []
     for pid in target.processes {
-      switch recall(target, in: pid) {
+      switch recall(target, in: pid, &taken) {
       case .nothing: break
       case .recalled: break
       case .stuck(let why):
@@ -82,7 +84,7 @@ public struct Recall: Sendable {
     case stuck(String)
   }
 
-  private func recall(_ target: Target, in pid: Int32) -> Found {
+  private func recall(_ target: Target, in pid: Int32, _ taken: inout Set<UInt64>) -> Found {
     guard let numbers = try? ProcessDescriptors.numbers(of: pid) else { return .nothing }
     guard let process = try? ProcessPin.handle(of: pid) else { return .nothing }
     var found = Found.nothing
@@ -95,7 +97,14 @@ public struct Recall: Sendable {
           description.network == target.network,
           Self.isObject(specification, description, isConnected: socket.isConnected)
         else { continue }
-        do { try socket.recallSocket() } catch { return .stuck("\(error)") }
+        if !taken.contains(description.cookie) {
+          guard !description.isFilterLocked else {
+            try? socket.recallSocket()
+            return .stuck("the program has locked a filter of its own on the socket, so that it can listen again")
+          }
+          do { try socket.recallSocket() } catch { return .stuck("\(error)") }
+          taken.insert(description.cookie)
+        }
         switch specification.endpoint {
         case .tcp, .udp, .unix: found = .recalled
         case .raw, .packet:

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Instructions
 import Linux
 import Postern
@@ -13,6 +14,15 @@ final class FakeBroker: Sendable {
   typealias Answer = @Sendable (Request) -> [Reply]
   /// What an opened object does with one instruction.
   typealias Perform = @Sendable (InstructionFrame, [UInt8]) -> Completed
+
+  /// What it does about a system call whose listener it was given.
+  enum Verdict: Sendable {
+    case letThrough
+    case fail(Int32)
+    /// Never answers, as a broker that is killed in the middle.
+    case leave
+  }
+  typealias Notified = @Sendable (Linux.Notification) -> Verdict
 
   struct Completed: Sendable {
     var result: Int64
@@ -36,20 +46,40 @@ final class FakeBroker: Sendable {
     try self.init(admin: admin, kind: .disk, length: 0, perform: { _, _ in .refused(.operation) }, answer: answer)
   }
 
+  /// A broker of unmodified programs.
+  ///
+  /// - Parameter path: of its socket; nil: a new one.
+  convenience init(plan rows: [PlanRow], at path: String? = nil, notified: @escaping Notified) throws {
+    try self.init(
+      admin: false, kind: .socket, length: 0, path: path, perform: { _, _ in .refused(.operation) },
+      notified: notified
+    ) { request in
+      switch request {
+      case .plan(let query):
+        var page = Page<PlanRow>()
+        for row in rows where query.object.isEmpty || row.object == query.object { _ = try? page.append(row) }
+        return [.plan(page)]
+      case .supervise: return [.supervised]
+      default: return []
+      }
+    }
+  }
+
   /// A broker with one object, which everyone may open.
   convenience init(kind: ObjectKind = .disk, length: UInt64 = 0, perform: @escaping Perform) throws {
     try self.init(admin: true, kind: kind, length: length, perform: perform, answer: { _ in [] })
   }
 
   private init(
-    admin: Bool, kind: ObjectKind, length: UInt64, perform: @escaping Perform, answer: @escaping Answer
+    admin: Bool, kind: ObjectKind, length: UInt64, path: String? = nil, perform: @escaping Perform,
+    notified: @escaping Notified = { _ in .letThrough }, answer: @escaping Answer
   ) throws {
-    path = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString.prefix(8)).sock"
+    self.path = path ?? FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString.prefix(8)).sock"
     stop = try EventDescriptor()
-    let listener = try MessageSocket.listen(at: path, mode: 0o600)
+    let listener = try MessageSocket.listen(at: self.path, mode: 0o666)
     let loop = FakeBrokerLoop(
       welcome: Welcome(broker: "posternd", features: [.mediated], admin: admin), kind: kind, length: length,
-      perform: perform, answer: answer, listener: listener, stop: stop.descriptor.rawValue
+      perform: perform, answer: answer, notified: notified, listener: listener, stop: try stop.descriptor.duplicate()
     )
     _ = try Thread("fake-broker") { [weak self] in
       loop.run { request in self?.log.withLock { $0.append(request) } }
@@ -71,18 +101,21 @@ private final class FakeBrokerLoop: Sendable {
   let length: UInt64
   let perform: FakeBroker.Perform
   let answer: FakeBroker.Answer
+  let notified: FakeBroker.Notified
   let listener: Descriptor
-  let stop: Int32
+  let stop: Descriptor
 
   init(
     welcome: Welcome, kind: ObjectKind, length: UInt64, perform: @escaping FakeBroker.Perform,
-    answer: @escaping FakeBroker.Answer, listener: consuming Descriptor, stop: Int32
+    answer: @escaping FakeBroker.Answer, notified: @escaping FakeBroker.Notified, listener: consuming Descriptor,
+    stop: consuming Descriptor
   ) {
     self.welcome = welcome
     self.kind = kind
     self.length = length
     self.perform = perform
     self.answer = answer
+    self.notified = notified
     self.listener = listener
     self.stop = stop
   }
@@ -100,7 +133,7 @@ private final class FakeBrokerLoop: Sendable {
     var control: Descriptor?
     var channel: Descriptor?
     try epoll.add(listener.rawValue, .readable, token: Token.listener.rawValue)
-    try epoll.add(stop, .readable, token: Token.stop.rawValue)
+    try epoll.add(stop.rawValue, .readable, token: Token.stop.rawValue)
     while true {
       try epoll.wait(into: events, timeoutMilliseconds: -1)
       for index in 0..<events.count {
@@ -128,6 +161,20 @@ private final class FakeBrokerLoop: Sendable {
               try epoll.add(end.rawValue, .readable, token: Token.channel.rawValue)
               channel = consume end
             }
+            let given: Int32? =
+              switch message.descriptor {
+              case .some(let descriptor): descriptor.rawValue
+              case .none: nil
+              }
+            if case .supervised = reply, let given {
+              let ledger = try NotificationLedger()
+              attached = try ledger.duplicate()
+              let own = Descriptor(adopting: fcntl(given, F_DUPFD_CLOEXEC, 0))
+              try Supervised(
+                listener: try NotificationListener(own), ledger: ledger, stop: try stop.duplicate(),
+                notified: notified
+              ).start()
+            }
             let bytes = try reply.encode(id: id)
             let number = attached?.rawValue
             _ = try bytes.withRawSpan { (span) throws(SystemError) in
@@ -150,7 +197,7 @@ private final class FakeBrokerLoop: Sendable {
   private func replies(to request: Request) -> [Reply] {
     switch request {
     case .hello: return [.welcome(welcome)]
-    case .open:
+    case .open, .handOver:
       let chosen = answer(request)
       return chosen.isEmpty ? [.challenge(Nonce(low: 1, high: 2))] : chosen
     case .confirm:
@@ -179,6 +226,47 @@ private final class FakeBrokerLoop: Sendable {
       bytes += completed.bytes
       _ = try bytes.withRawSpan { (span) throws(SystemError) in
         try MessageSocket.send(fd, span, blocking: true)
+      }
+    }
+  }
+}
+
+/// A listener that the fake broker answers on a thread of its own, until it is stopped.
+private final class Supervised: Sendable {
+  private let listener: NotificationListener
+  private let ledger: NotificationLedger
+  private let stop: Descriptor
+  private let notified: FakeBroker.Notified
+
+  init(
+    listener: consuming NotificationListener, ledger: consuming NotificationLedger, stop: consuming Descriptor,
+    notified: @escaping FakeBroker.Notified
+  ) {
+    self.listener = listener
+    self.ledger = ledger
+    self.stop = stop
+    self.notified = notified
+  }
+
+  func start() throws(SystemError) { _ = try Thread("fake-supervisor") { [self] in try? run() } }
+
+  private func run() throws {
+    let epoll = try Epoll()
+    let events = Epoll.EventList()
+    try epoll.add(listener.descriptor.rawValue, .readable, token: 0)
+    try epoll.add(stop.rawValue, .readable, token: 1)
+    while true {
+      try epoll.wait(into: events, timeoutMilliseconds: -1)
+      for index in 0..<events.count {
+        guard events[index].token == 0, !events[index].events.contains(.hangUp) else { return }
+        guard case .notification(let call) = try listener.receive(into: ledger) else { continue }
+        _ = ledger.begin(call.id)
+        switch notified(call) {
+        case .letThrough: _ = try listener.letThrough(call.id)
+        case .fail(let code): _ = try listener.fail(call.id, errno: code)
+        case .leave: continue
+        }
+        ledger.end(call.id)
       }
     }
   }

@@ -1,4 +1,5 @@
 import Foundation
+import Instructions
 import Linux
 import Testing
 
@@ -15,6 +16,11 @@ final class RecordedSurroundings: Surroundings {
   /// What the reader of the output takes before it goes away.
   var readerTakes = Int.max
   var now: UInt64 = 1_700_000_000_000_000_000
+  /// What the process would have had supervised, and by whom, before it would have become `launch`.
+  private(set) var supervised: (calls: NotifiedCalls, socket: String)?
+  private(set) var launch: Launch?
+  /// A descriptor that whoever started the process left open.
+  var kept: Int32?
 
   init(input: [UInt8] = [], inputIsFile: Bool = false) {
     self.input = input[...]
@@ -42,6 +48,13 @@ final class RecordedSurroundings: Surroundings {
   var inputSize: UInt64? { inputIsFile ? UInt64(input.count) : nil }
   func isTerminal(_ stream: StandardStream) -> Bool { terminal }
   func variable(_ name: String) -> String? { variables[name] }
+
+  func supervise(_ calls: NotifiedCalls, socket: String) throws(CommandFailure) { supervised = (calls, socket) }
+  func become(_ launch: Launch) throws(CommandFailure) { self.launch = launch }
+
+  func firstKept(from first: Int32, count: Int) -> Int32? {
+    kept.flatMap { (first..<(first + Int32(count))).contains($0) ? $0 : nil }
+  }
 
   var printed: String { String(decoding: output, as: UTF8.self) }
   var complained: String { String(decoding: error, as: UTF8.self) }
