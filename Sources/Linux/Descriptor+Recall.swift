@@ -6,7 +6,10 @@ extension Descriptor {
   ///
   /// Connections that were accepted before stay, as does what was queued of datagrams. Raw and packet sockets can still send.
   ///
-  /// - Throws: EPERM where a holder has locked a filter of its own: then the shutdown was done and can be undone by it.
+  /// Needs CAP_NET_ADMIN over the socket's network namespace for TCP (kernels of 2026, stable ones too).
+  ///
+  /// - Throws: EPERM without that, and where a holder has locked the filter (`SocketDescription.isFilterLocked` before the
+  ///   call): then the socket was shut down, and a TCP listener can listen again.
   public borrowing func recallSocket() throws(SystemError) {
     let number = rawValue
     _ = try retrying("setsockopt(SO_ATTACH_FILTER)") { Int(clinux_socket_recall(number)) }

@@ -47,7 +47,8 @@ import Testing
     throw HarnessFailure(description: "no free port")
   }
 
-  @Test func `a tcp listener takes no connection after its holder listened again`() throws {
+  @Test(.enabled(if: Tier.root, "needs root"))
+  func `a tcp listener takes no connection after its holder listened again`() throws {
     let socket = try Descriptor.socket(.tcp(.ipv4))
     let address = try listen(socket)
     let holder = try socket.duplicate()
@@ -74,7 +75,8 @@ import Testing
     #expect(try connects(to: address), "the filter is for nothing")
   }
 
-  @Test func `connections that waited to be accepted are gone`() throws {
+  @Test(.enabled(if: Tier.root, "needs root"))
+  func `connections that waited to be accepted are gone`() throws {
     let socket = try Descriptor.socket(.tcp(.ipv4))
     let address = try listen(socket)
     let client = try Descriptor.socket(.tcp(.ipv4))
@@ -155,6 +157,25 @@ import Testing
     let after = try Descriptor.socket(.unixStream)
     let error = #expect(throws: SystemError.self) { try after.connect(toPath: path) }
     #expect(error?.errno == ECONNREFUSED)
+  }
+
+  @Test(.enabled(if: Tier.root, "needs root"))
+  func `a tcp listener is shut down also by who may not attach a filter, and that is told`() throws {
+    let socket = try Descriptor.socket(.tcp(.ipv4))
+    let address = try listen(socket)
+    let shared = SharedDescriptor(try socket.duplicate())
+    let failure = try onThread {
+      try Confinement.limitCapabilities(to: [])
+      guard let socket = shared.take() else { throw HarnessFailure(description: "no socket") }
+      return LinuxTests.failure { try socket.recallSocket() }
+    }
+    #expect(try connects(to: address) == false)
+    try socket.listen(backlog: 8)
+    // Kernels of before 2026 let everybody attach one.
+    let connects = try connects(to: address)
+    #expect((failure == EPERM) == connects)
+    #expect(failure == EPERM || failure == nil)
+    #expect(try SocketDescription(of: socket).isFilterLocked == (failure == nil))
   }
 
   @Test func `a holder that has locked a filter of its own is found out, and told`() throws {
