@@ -154,7 +154,7 @@ import Testing
         let found = try stand.resolved(path, rules: rules)
         // A `..` after a link cannot be held to the start here: left to the kernel.
         let isLeft = found == "error \(EAGAIN)" && rules.isSubset(of: [.beneath, .inRoot])
-        #expect(found == expected || isLeft, "\(path) \(rules)")
+        #expect(found == expected || isLeft, "\(path) \(rules): \(found), not \(expected)")
       }
     }
     #expect(try stand.resolved("f", rules: .cached) == file)
