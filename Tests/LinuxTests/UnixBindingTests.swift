@@ -76,6 +76,36 @@ import Testing
     }
   }
 
+  /// Binds `name` for a program in our root; what getsockname(2) says then.
+  private func boundName(_ name: String) throws -> String {
+    let stand = try PathStand()
+    defer { stand.end() }
+    let number = stand.number
+    let bound = Mutex("")
+    try separated {
+      let surroundings = try PathSurroundings(tgid: number, tid: number)
+      let socket = try Descriptor.socket(.unixStream)
+      try UnixBinding.bind(
+        socket, name: Array(name.utf8), surroundings: surroundings, expected: SocketPlace(path: name),
+        as: FileCredentials(user: 65534, group: 65534, umask: 0))
+      let said = socketName(socket)
+      bound.withLock { $0 = said }
+    }
+    _ = try removeFile(at: name)
+    return bound.withLock { $0 }
+  }
+
+  @Test(.enabled(if: PathTier.root)) func `a name that only root can change is the one that getsockname tells`() throws
+  {
+    let name = "/run/postern-\(UUID().uuidString.prefix(8)).sock"
+    #expect(try boundName(name) == name)
+    let tree = try PathTree()
+    // The temporary folder is everybody's: what is in it may be swapped.
+    #expect(try boundName(tree("s")) == "s")
+    try tree.link("run", to: "/run")
+    #expect(try boundName(tree("run/\(UUID().uuidString.prefix(8))")).count == 8)
+  }
+
   @Test(.enabled(if: PathTier.root)) func `only the directory and the name of the object are bound`() throws {
     try confined { stand, tree in
       let expected = try SocketPlace(path: tree("run/app.sock"))
@@ -203,3 +233,15 @@ import Testing
 }
 
 private func access(_ path: String) -> Bool { unsafe Glibc.access(path, F_OK) == 0 }
+
+private func socketName(_ socket: borrowing Descriptor) -> String {
+  var address = sockaddr_un()
+  var size = socklen_t(MemoryLayout<sockaddr_un>.size)
+  let number = socket.rawValue
+  return unsafe withUnsafeMutablePointer(to: &address) { pointer in
+    _ = unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(number, $0, &size) }
+    return unsafe withUnsafeBytes(of: pointer.pointee.sun_path) { bytes in
+      unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+  }
+}
