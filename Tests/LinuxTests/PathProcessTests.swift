@@ -109,7 +109,12 @@ import Testing
       try stand.has("mounts")
       try stand.has("bind", "/proc/\(stand.number)/status", "/proc/\(other.number)/status")
       #expect(try stand.opened("/proc/\(other.number)/fd/9") == PathTree.identity(tree.path))
-      #expect(try stand.resolved("/proc/\(other.number)/fd/9") != PathTree.identity(tree.path))
+      #expect(try stand.resolved("/proc/\(other.number)/fd/9") == "error \(EXDEV)")
+      // A link over a link.
+      try other.has("cwd", "/dev")
+      try stand.has("over", "/proc/\(other.number)/cwd", "/proc/\(stand.number)/cwd")
+      #expect(try stand.opened("/proc/self/cwd") == PathTree.identity("/dev"))
+      #expect(try stand.resolved("/proc/self/cwd") == "error \(EACCES)")
       // A folder of links where none is looked for.
       try stand.has("bind", "/proc/\(other.number)/fd", tree("p"))
       #expect(try stand.resolved(tree("p/9")) == "error \(EXDEV)")

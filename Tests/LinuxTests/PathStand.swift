@@ -103,7 +103,12 @@ final class PathStand {
   func opened(_ path: String, flags: Int32 = O_RDONLY | O_NONBLOCK, rules: ResolveRules = [], directory: Int32 = -100)
     throws -> String
   {
-    try self("open", "\(directory)", path, "\(flags)", "\(rules.rawValue)")
+    // RESOLVE_IN_ROOT and RESOLVE_BENEATH say EAGAIN for `..` while anybody on the machine renames; ask again.
+    for _ in 0..<10_000 {
+      let said = try self("open", "\(directory)", path, "\(flags)", "\(rules.rawValue)")
+      if said != "error \(EAGAIN)" { return said }
+    }
+    return "error \(EAGAIN)"
   }
 
   private static let program: Result<String, StandFailure> = {

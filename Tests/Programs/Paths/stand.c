@@ -90,6 +90,17 @@ static void *swap(void *unused)
 	return unused;
 }
 
+/* Mounts the link source itself on the link target itself. */
+static int mount_over(const char *source, const char *target)
+{
+	int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	int result = tree < 0 ? -1 : move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+
+	if (tree >= 0)
+		close(tree);
+	return result;
+}
+
 static void start(void *(*body)(void *), void *argument)
 {
 	pthread_t thread;
@@ -143,6 +154,8 @@ int main(void)
 			answer(mount("proc", words[1], "proc", 0, NULL));
 		else if (is("bind"))
 			answer(mount(words[1], words[2], NULL, MS_BIND, NULL));
+		else if (is("over"))
+			answer(mount_over(words[1], words[2]));
 		else if (is("node"))
 			answer(mknod(words[1], S_IFCHR | 0666, makedev(atoi(words[2]), atoi(words[3]))));
 		else if (is("user"))
