@@ -76,7 +76,10 @@ let package = Package(
       ],
       swiftSettings: swift),
     .executableTarget(
-      name: "posternd", dependencies: ["Broker", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      name: "posternd",
+      dependencies: [
+        "Broker", "Postern", "Linux", "Instructions", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: swift),
     .executableTarget(name: "postern", dependencies: ["PosternCommands"], swiftSettings: swift),
     .executableTarget(
@@ -99,6 +102,7 @@ let package = Package(
     tests(
       "CommandsTests",
       ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
+    tests("BrokerTests", ["Broker", "Linux"]),
     tests("IntegrationTests", ["Postern", "Linux", "Wire", "Instructions"]),
     tests("HostileTests", ["Wire", "Instructions"], exclude: ["Programs"]),
   ]

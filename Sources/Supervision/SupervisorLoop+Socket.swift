@@ -8,6 +8,8 @@ extension SupervisorLoop {
     let call = SocketCall(
       domain: Int32(truncatingIfNeeded: registers.0), type: Int32(truncatingIfNeeded: registers.1),
       ipProtocol: Int32(truncatingIfNeeded: registers.2))
+    // A filter of ours notifies of no other; a container's own may notify of every socket.
+    guard call.isPacket || call.isRaw else { return letThrough(notification.id) }
     let caller = try self.caller(notification.thread)
     let facts = try caller.thread.facts()
     guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
