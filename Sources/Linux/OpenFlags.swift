@@ -89,7 +89,6 @@ extension OpenFlags {
   /// mode; O_TRUNC without write access, which open(2) leaves undefined; every bit that is not known here.
   public static func servable(_ flags: OpenFlags) -> Served? {
     guard flags.isSubset(of: kept.union(dropped)), let access = flags.access else { return nil }
-    // The kernel's __O_SYNC is never valid without O_DSYNC; contains() of the pair tells them apart.
     guard !flags.contains(.truncate) || access != .readOnly else { return nil }
     return Served(
       access: access, flags: flags.intersection(kept), closeOnExec: flags.contains(.closeOnExec),
