@@ -52,13 +52,17 @@ let package = Package(
       name: "Mediation", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions", "Wire"],
       swiftSettings: swift),
     .target(
+      name: "Supervision", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions"],
+      swiftSettings: swift),
+    .target(
       name: "Policy", dependencies: ["Authority", "Instructions", .product(name: "Yams", package: "Yams")],
       swiftSettings: swift),
     .target(name: "Audit", dependencies: ["Linux", "Authority", "Instructions"], swiftSettings: swift),
     .target(
       name: "Broker",
       dependencies: [
-        "Linux", "Objects", "Entity", "Mediation", "Policy", "Audit", "Authority", "Instructions", "Wire",
+        "Linux", "Objects", "Entity", "Mediation", "Supervision", "Policy", "Audit", "Authority", "Instructions",
+        "Wire",
       ],
       swiftSettings: swift),
     .target(name: "Postern", dependencies: ["Linux", "Wire", "Instructions"], swiftSettings: swift),
@@ -72,16 +76,21 @@ let package = Package(
       ],
       swiftSettings: swift),
     .executableTarget(
-      name: "posternd", dependencies: ["Broker", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      name: "posternd",
+      dependencies: [
+        "Broker", "Postern", "Linux", "Instructions", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: swift),
     .executableTarget(name: "postern", dependencies: ["PosternCommands"], swiftSettings: swift),
     .executableTarget(
       name: "benchmarks", dependencies: ["Audit", "Entity", "Linux", "Authority", "Instructions"],
       path: "Benchmarks/inprocess", swiftSettings: swift),
 
+    tests("LinuxTests", ["Linux", "CLinux", "Instructions"], exclude: ["Programs", "system-calls.txt"]),
     tests("InstructionsTests", ["Instructions", "KernelEntity"]),
     tests("AuthorityTests", ["Authority", "Instructions"]),
     tests("WireTests", ["Wire", "Instructions"]),
+    tests("LinuxTests", ["Linux", "Instructions"]),
     tests("PolicyTests", ["Policy", "Authority", "Instructions"]),
     tests(
       "ConformanceTests", ["Entity", "Linux", "KernelEntity", "Authority", "Instructions"],
@@ -93,6 +102,7 @@ let package = Package(
     tests(
       "CommandsTests",
       ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
+    tests("BrokerTests", ["Broker", "Linux"]),
     tests("IntegrationTests", ["Postern", "Linux", "Wire", "Instructions"]),
     tests("HostileTests", ["Wire", "Instructions"], exclude: ["Programs"]),
   ]

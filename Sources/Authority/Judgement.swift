@@ -76,6 +76,8 @@ public enum RefusalCause: Sendable, Hashable {
   case tracerRule
   case forkRule
   case pathRule
+  /// Why a program that cannot ask may not hold the object's own descriptor.
+  case handoverRule(String)
   /// The grant says accepted: recall, which this version cannot do.
   case recallRule
 
@@ -93,6 +95,7 @@ public enum RefusalCause: Sendable, Hashable {
     case .tracerRule: "the asker has a tracer and the application is not traceable"
     case .forkRule: "on-fork: deny"
     case .pathRule: "the demanded path is not available"
+    case .handoverRule(let why): why
     case .recallRule: "accepted: recall is not in this version"
     }
   }

@@ -177,14 +177,16 @@ extension PolicyModel.Entry {
     // No path takes accepted connections back.
     if rule.recallAccepted { return .refused(refusal(.refused, .recallRule, detail: .pathUnavailable)) }
     guard let path = path(door: request.door, available: available) else {
-      return .refused(refusal(.refused, .pathRule, detail: .pathUnavailable))
+      let cause = request.door == .run ? RefusalCause.handoverRule(whyNotHeld) : .pathRule
+      return .refused(refusal(.refused, cause, detail: .pathUnavailable))
     }
     return .authorized(authorization(request: request, path: path))
   }
 
   /// The path by which operations will travel; nil: what the grant demands is not there.
   private func path(door: OpenDoor, available: Set<OperationPath>) -> OperationPath? {
-    let handover: OperationPath? = rule.handover && available.contains(.handover) ? .handover : nil
+    let handover: OperationPath? =
+      rule.handover && available.contains(.handover) && object.handoverObstacle(rule) == nil ? .handover : nil
     return switch (door, rule.path) {
     case (.library, .any): available.contains(.direct) ? .direct : .mediated
     case (.library, .only(.mediated)): .mediated
@@ -196,9 +198,24 @@ extension PolicyModel.Entry {
     }
   }
 
+  /// Why a program that does not know Postern cannot hold the object's own descriptor under this grant.
+  private var whyNotHeld: String {
+    switch rule.path {
+    case .only(.mediated), .only(.ring):
+      return "the grant says `path: \(rule.pathName)`; run and open need `path: any` and `handover: true`"
+    case .only(.direct): return "the grant says `path: direct`, which needs the BPF entity"
+    case .any, .only(.handover): break
+    }
+    if let obstacle = object.handoverObstacle(rule) { return obstacle }
+    return rule.handover
+      ? "the object's own descriptor cannot be given to this program"
+      : "the grant lacks `handover: true`; without the BPF entity the program would hold a descriptor that nobody checks"
+  }
+
   /// Called where `effective` covers the request and is not empty, so that limits exist.
   private func authorization(request: OpenRequest, path: OperationPath) -> Authorization {
-    let operations = request.operations.isEmpty ? effective : request.operations
+    // A program that cannot ask again gets all at once.
+    let operations = request.operations.isEmpty || request.door == .run ? effective : request.operations
     let used = runtimeGrants(for: operations.subtracting(rule.operations))
     return Authorization(
       application: application.name, object: object.name, operations: operations,

@@ -84,6 +84,16 @@ public enum PathChoice: Sendable, Hashable {
   /// A demand: unavailable is `refused`, never another path.
   case only(OperationPath)
 }
+extension GrantRule {
+  /// `path` as the policy writes it.
+  var pathName: String {
+    switch path {
+    case .any: "any"
+    case .only(let path): path.name
+    }
+  }
+}
+
 public enum AuditDetail: UInt8, Sendable, Hashable { case refusals = 0, firstUse = 1, all = 2 }
 
 /// Policy: which application may do which operations on which object.

@@ -14,6 +14,8 @@ struct AssociationOwner {
   var runtimeGrants: [UInt64]
   /// Unix nanoseconds, for people.
   var since: UInt64
+  /// A use was recorded; for `audit: first-use` of what is handed over.
+  var isUsed = false
 }
 
 /// A grant whose reply waits until its record is on disk.
@@ -21,6 +23,17 @@ struct PendingGrant {
   enum Answer {
     case opened(AssociationID, channel: UInt64)
     case revalidated(AssociationID, channel: UInt64)
+    /// No connection waits for it, but supervised calls.
+    case handedOver(AssociationID)
+    /// The object goes to the asker, which has no association before its exec.
+    case given(UInt64)
+
+    var association: AssociationID? {
+      switch self {
+      case .opened(let id, _), .revalidated(let id, _), .handedOver(let id): id
+      case .given: nil
+      }
+    }
   }
 
   var connection: UInt64

@@ -52,7 +52,7 @@ extension Broker {
   }
 
   /// Tells the entity which device and range the object turned out to be, for `exclusive`; only before anybody holds it.
-  private func learn(_ footprint: Footprint, of object: BrokeredObject) throws(SystemError) {
+  func learn(_ footprint: Footprint, of object: BrokeredObject) throws(SystemError) {
     let known = EntityFootprint(
       device: footprint.device.device, inode: footprint.device.inode, offset: footprint.range?.offset ?? 0,
       length: footprint.range?.length ?? .max)
@@ -114,19 +114,21 @@ extension Broker {
 
   /// Records who holds a new association, in every index that its end will have to find.
   func hold(
-    _ association: AssociationRecord, by entry: ProcessEntry, _ authorization: Authorization, channel: ObjectChannel,
+    _ association: AssociationRecord, by entry: ProcessEntry, _ authorization: Authorization, channel: ObjectChannel?,
     uid: UInt32
   ) {
-    var channels: Set<UInt64> = [channel.id]
+    var channels: Set<UInt64> = channel.map { [$0.id] } ?? []
     if let existing = associationOwners[association.id] { channels.formUnion(existing.channels) }
     associationOwners[association.id] = AssociationOwner(
       id: association.id, process: association.process, object: association.object,
       application: association.application, uid: uid, channels: channels, authorization: authorization,
       runtimeGrants: authorization.runtimeGrants, since: Clock.wall())
-    channel.requestsPerSecond = authorization.requestsPerSecond
-    channel.session.users.insert(association.id)
     entry.associations[association.object] = association.id
-    entry.channels.insert(channel.id)
+    if let channel {
+      channel.requestsPerSecond = authorization.requestsPerSecond
+      channel.session.users.insert(association.id)
+      entry.channels.insert(channel.id)
+    }
     tree.associated(association.process, object: association.object)
     if association.expiry != 0, association.expiry < nextExpiry ?? .max {
       nextExpiry = association.expiry

@@ -1,6 +1,7 @@
 import Authority
 import Instructions
 import Linux
+import Supervision
 
 extension Broker {
   /// Gives up, before the first request, everything that this policy does not need; see SECURITY for the table.
@@ -9,6 +10,7 @@ extension Broker {
   /// for that.
   func confine() throws(SystemError) {
     _ = try Confinement.raiseDescriptorLimit()
+    handoverObstacle = HandoverTrial.run()
     try Confinement.noNewPrivileges()
     try Confinement.notDumpable()
     try Confinement.limitCapabilities(to: Self.capabilities(for: policy))
@@ -32,6 +34,19 @@ extension Broker {
         case .usb, .hid: needed.insert(.sysRawio)
         default: break
         }
+      }
+    }
+    for grant in policy.grants where grant.handover {
+      if grant.killOnStuckRevoke { needed.insert(.kill) }
+      guard let object = policy.objects.first(where: { $0.name == grant.object }),
+        case .socket(let socket) = object.specification
+      else { continue }
+      switch socket.endpoint {
+      // setfsuid(2), setfsgid(2): a socket's file belongs to the program that binds it.
+      case .unix: needed.formUnion([.setuid, .setgid])
+      // So does a socket that was made for it.
+      case .raw, .packet: needed.insert(.chown)
+      case .tcp, .udp: break
       }
     }
     return needed

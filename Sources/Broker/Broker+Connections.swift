@@ -116,6 +116,12 @@ extension Broker {
       guard let channel = attached.take() else { return }
       return adopt(channel, id: id, from: sender, on: connection)
     case .revalidate(let channel): return revalidate(channel: channel, id: id, from: sender, on: connection)
+    case .supervise(let calls):
+      guard let listener = attached.take() else { return }
+      return supervise(calls, listener, id: id, from: sender, on: connection)
+    case .handOver(let order):
+      guard let program = attached.take() else { return }
+      return handOver(order, program, id: id, from: sender, on: connection)
     default: break
     }
     let caller = caller(of: sender)
@@ -146,7 +152,8 @@ extension Broker {
     case .grant(let order): grant(order, id: id, by: caller, on: connection)
     case .reload: answerReload(id: id, by: caller, on: connection)
     case .auditRead(let query): readAudit(query, id: id, for: caller, on: connection)
-    case .open, .confirm, .adopt, .revalidate, .plan, .supervise, .handOver: break
+    case .plan(let query): answer(connection, id, .plan(plan(query, for: caller)))
+    case .open, .confirm, .adopt, .revalidate, .supervise, .handOver: break
     }
   }
 

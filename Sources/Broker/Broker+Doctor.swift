@@ -20,7 +20,10 @@ extension Broker {
     }
     row("path ring", .absent, "this version of Postern has no ring path")
     row("path direct", .absent, "this version of Postern has no BPF entity")
-    row("path handover", .absent, "this version of Postern hands no descriptors over")
+    switch handoverObstacle {
+    case nil: row("path handover", .works, "a notified call was acted on, one was let through, a socket was taken back")
+    case .some(let why): row("path handover", .refused, why)
+    }
     if processEvents != nil {
       row("fork events", .works, "the proc connector shows every fork, exec and exit")
     } else {

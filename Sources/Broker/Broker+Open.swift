@@ -5,6 +5,7 @@ import Instructions
 import Linux
 import Mediation
 import Objects
+import Supervision
 import Wire
 
 extension Broker {
@@ -51,20 +52,19 @@ extension Broker {
   ) {
     guard let asker = pinned(sender.pid) else {
       return refuseOpen(
-        connection, id, Refusal(.undecidable), object: "", cause: "the asker could not be looked at", sender: sender,
-        kind: .revalidate)
+        connection, id, Refusal(.undecidable), object: "", cause: "the asker could not be looked at", sender: sender)
     }
     // Its number alone says nothing: whoever adopted it has shown the inherited descriptor, and nobody else's channel
     // is tied to a stranger's association.
     guard let named = channels[channel], named.belongs(to: asker.subject.process) else {
       return refuseOpen(
         connection, id, Refusal(.noSuchObject), object: "", cause: "no channel of the asker's", subject: asker.subject,
-        executablePath: asker.executablePath, sender: sender, kind: .revalidate)
+        executablePath: asker.executablePath, sender: sender)
     }
     challenge(connection, id, .revalidation(channel: channel), asker)
   }
 
-  private func challenge(
+  func challenge(
     _ connection: ControlConnection, _ id: UInt64, _ purpose: ControlConnection.Pending.Purpose,
     _ asker: consuming PinnedAsker
   ) {
@@ -89,6 +89,7 @@ extension Broker {
       switch pending.purpose {
       case .open(let open, _): open.object
       case .revalidation(let channel): channels[channel]?.objectName ?? ""
+      case .handOver(let order, _, _): order.object
       }
     func refuse(_ refusal: Refusal, _ cause: String) {
       refuseOpen(
@@ -114,6 +115,8 @@ extension Broker {
     case .revalidation(let channel):
       guard let channel = channels[channel] else { return refuse(Refusal(.noSuchObject), "the channel is gone") }
       establishRevalidation(of: channel, pending, id: id, on: connection)
+    case .handOver(let order, let authorization, let program):
+      handOver(order, authorization, program, pending, id: id, on: connection)
     }
   }
 
@@ -205,7 +208,7 @@ extension Broker {
     case .refused(let refusal, let cause, let nearest):
       refuseOpen(
         connection, id, refusal, object: channel.objectName, cause: cause, nearest: nearest,
-        subject: pending.subject, executablePath: pending.executablePath, kind: .revalidate)
+        subject: pending.subject, executablePath: pending.executablePath)
     case .joined(let association, let authorization):
       guard let pin = pending.takePin() else { return }
       let entry = processEntry(pending.subject, pending.executablePath, pin)
@@ -264,9 +267,7 @@ extension Broker {
     for completion in journal.takeCompletions() {
       guard let grant = pendingGrants.removeValue(forKey: completion.token) else { continue }
       let client = clientEnds.removeValue(forKey: completion.token)
-      switch grant.answer {
-      case .opened(let association, _), .revalidated(let association, _): unrecorded.remove(association)
-      }
+      if let association = grant.answer.association { unrecorded.remove(association) }
       guard case .durable = completion.outcome else {
         withdraw(grant.answer)
         if let connection = connections[grant.connection] {
@@ -278,6 +279,11 @@ extension Broker {
         }
         continue
       }
+      if case .handedOver(let association) = grant.answer {
+        let owner = associationOwners[association]
+        // Dropped while the record was written: the check is going to say so.
+        resumeSupervised(association, owner.map { .associated($0.object, $0.process) } ?? .refused)
+      }
       guard let connection = connections[grant.connection] else { continue }
       deliver(grant, client, to: connection)
     }
@@ -286,6 +292,8 @@ extension Broker {
 
   private func deliver(_ grant: PendingGrant, _ client: HeldDescriptor?, to connection: ControlConnection) {
     switch grant.answer {
+    case .handedOver: break
+    case .given(let number): give(number, grant, client, to: connection)
     case .opened(let association, let channelID):
       // Revoked or reloaded while the record was written: the channel says so at the first instruction.
       guard let channel = channels[channelID], let object = objects[channel.session.objectID] else {
@@ -326,14 +334,16 @@ extension Broker {
   }
 
   func withdraw(_ answer: PendingGrant.Answer) {
-    let (association, channel) =
-      switch answer {
-      case .opened(let association, let channel): (association, channel)
-      case .revalidated(let association, let channel): (association, channel)
-      }
-    ended(
-      entity.drop(AssociationSelector(association: association), as: .dropped), cause: .closed, reason: .undecidable)
-    if case .opened = answer, let channel = channels[channel] { closeChannel(channel) }
+    if let association = answer.association {
+      ended(
+        entity.drop(AssociationSelector(association: association), as: .dropped), cause: .closed, reason: .undecidable)
+      resumeSupervised(association, .refused)
+    }
+    switch answer {
+    case .opened(_, let channel): if let channel = channels[channel] { closeChannel(channel) }
+    case .given(let number): forgetHandOver(number)
+    case .revalidated, .handedOver: break
+    }
   }
 
   func undo(_ association: AssociationRecord) {
@@ -344,28 +354,35 @@ extension Broker {
   func refuseOpen(
     _ connection: ControlConnection, _ id: UInt64, _ refusal: Refusal, object: String, cause: String,
     nearest: NearestGrant? = nil, subject: Subject? = nil, executablePath: String = "",
-    sender: SenderCredentials? = nil, operations: OperationSet = [], kind: AuditKind = .refusal
+    sender: SenderCredentials? = nil, operations: OperationSet = [], path: OperationPath = .mediated
   ) {
-    refusals += 1
-    var refused = AuditRecord(refusal: refusal, time: Broker.auditTime(), boot: boot)
+    var refused = refusalRecord(refusal, object: object, cause: cause, nearest: nearest, path: path)
     if let subject {
       refused.describe(subject, executablePath: ByteString(executablePath))
     } else if let sender {
       refused.pid = UInt32(bitPattern: sender.pid)
       refused.uid = sender.uid
     }
-    refused.object = ByteString(object)
     refused.operations = operations.isEmpty ? nil : operations
-    refused.path = .mediated
+    _ = journal.submit(refused, durability: .none)
+    answer(connection, id, .refused(RefusedReply(refusal)))
+  }
+
+  /// A refusal with its true reason, without who was refused.
+  func refusalRecord(
+    _ refusal: Refusal, object: String, cause: String, nearest: NearestGrant?, path: OperationPath
+  ) -> AuditRecord {
+    refusals += 1
+    var refused = AuditRecord(refusal: refusal, time: Broker.auditTime(), boot: boot)
+    refused.object = ByteString(object)
+    refused.path = path
     if let nearest {
       refused.application = ByteString(nearest.application)
       refused.grant = ByteString(
         "\(nearest.application)\(nearest.mismatch.map { ": \($0.rawValue) does not match" } ?? "")")
     }
-    let text = refusal.message.isEmpty ? cause : "\(cause); \(refusal.message)"
-    refused.message = ByteString(text)
-    _ = journal.submit(refused, durability: .none)
-    answer(connection, id, .refused(RefusedReply(refusal)))
+    refused.message = ByteString(refusal.message.isEmpty ? cause : "\(cause); \(refusal.message)")
+    return refused
   }
 }
 

@@ -89,7 +89,7 @@ extension Broker {
         _ = journal.submit(failed, durability: .none)
         if caller == nil { report(mistakes.mistakes.map(\.line)) }
         return .mistakes(mistakes.mistakes)
-      case .policyFile(let failure), .system(let failure), .socket(let failure):
+      case .policyFile(let failure), .system(let failure), .socket(let failure), .agentSocket(let failure):
         failed.message = ByteString(failure.description)
         failed.errno = failure.errno
         _ = journal.submit(failed, durability: .none)
@@ -133,6 +133,7 @@ extension Broker {
       }
     }
     for application in read.model.applications { _ = applicationID(application.name) }
+    if !supervisors.isEmpty { publishInterceptTable() }
     var changed = record(.reload)
     if let caller { changed.describe(caller.subject) }
     _ = journal.submit(changed, durability: .none)

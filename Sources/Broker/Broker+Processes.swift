@@ -30,9 +30,11 @@ extension Broker {
       case .fork(let parent, let child):
         lingering.remove(child)
         tree.forked(parent: parent, child: child)
+        inheritHandedOver(from: parent, to: child)
       case .exec(let pid):
         tree.execed(pid)
         if let entry = processes[pid] { execed(entry) }
+        settleHandOvers(of: pid)
       case .exit(let pid):
         // Whoever is pinned ends when its pidfd says so: its leader may end before its other threads.
         guard processes[pid] == nil, tree.knows(pid) else { break }
@@ -169,6 +171,7 @@ extension Broker {
 
   /// Associations have ended: whatever waits for them is refused, their processes are told, the journal says why.
   func ended(_ records: [AssociationRecord], cause: DropCause, reason: Reason, by caller: Caller? = nil) {
+    handedOverEnded(records, cause: cause)
     for record in records {
       let owner = associationOwners.removeValue(forKey: record.id)
       let pid = Int32(bitPattern: record.process.tgid)
@@ -202,6 +205,8 @@ extension Broker {
     var next = nextExpiry ?? .max
     for grant in authority.grants { next = min(next, grant.expiry ?? .max) }
     for revoke in pendingRevokes { next = min(next, revoke.deadline) }
+    next = min(next, agent?.nextDeadline ?? .max)
+    next = min(next, nextHandOverCheck)
     try? timer.arm(at: next == .max ? 0 : max(next, 1))
   }
 
@@ -213,6 +218,8 @@ extension Broker {
     _ = authority.expire(at: now)
     nextExpiry = next
     settleRevokes()
+    expireRuntimes(at: now)
+    settleHandOvers(now: now)
     armTimer()
   }
 }

@@ -5,12 +5,16 @@ import Instructions
 import Linux
 import Mediation
 import Policy
+import Supervision
 import Wire
 
 /// A revoke that waits for operations which had begun before it.
 struct PendingRevoke {
   struct Item {
-    var record: AssociationRecord
+    /// 0: it held the object without one.
+    var association: AssociationID
+    var process: ProcessResource
+    var path: OperationPath
     var object: String
     var application: String
     var channels: Set<UInt64>
@@ -21,6 +25,24 @@ struct PendingRevoke {
   /// Boottime nanoseconds.
   var deadline: UInt64
   var items: [Item]
+  /// Of what was handed over: the number of the recall, and the items that it concerns, in its order.
+  var recall: UInt64?
+  var recallItems: [Int] = []
+  /// nil: it has not ended yet.
+  var recalled: [Recall.Outcome]?
+}
+
+extension PendingRevoke {
+  func outcome(of item: Int, running: Int) -> RevocationRow.Outcome {
+    if let index = recallItems.firstIndex(of: item) {
+      switch recalled?[index] {
+      case .recalled: return .recalled
+      case .cannotRecall(let why): return .cannotRecall(why: why)
+      case .running, nil: return .running(1)
+      }
+    }
+    return running == 0 ? .recalled : .running(UInt32(running))
+  }
 }
 
 extension Broker {
@@ -36,9 +58,20 @@ extension Broker {
     for record in dropped {
       items.append(
         PendingRevoke.Item(
-          record: record, object: objects[record.object]?.definition.name ?? "",
+          association: record.id, process: record.process, path: record.path,
+          object: objects[record.object]?.definition.name ?? "",
           application: applicationNames[record.application] ?? "",
           channels: associationOwners[record.id]?.channels ?? []))
+    }
+    var targets = recallTargets(dropped)
+    var recallItems = dropped.indices.filter { dropped[$0].path == .handover }
+    for target in recallTargets(formerly: { selected.names($0, objects[$0.object]?.definition.name ?? "") }) {
+      recallItems.append(items.count)
+      targets.append(target)
+      items.append(
+        PendingRevoke.Item(
+          association: target.association, process: target.holder, path: .handover,
+          object: target.definition.name, application: "", channels: []))
     }
     authority.add(selected.standing)
     for process in selected.standing.processes ?? [] { tree.revoked(process) }
@@ -49,9 +82,10 @@ extension Broker {
     ordered.application = order.application.isEmpty ? nil : ByteString(order.application)
     ordered.message = ByteString("revoke: \(dropped.count) associations")
     _ = journal.submit(ordered, durability: .none)
-    let pending = PendingRevoke(
-      connection: connection.id, request: id,
-      deadline: Clock.boottime() + UInt64(order.timeout) * 1_000_000, items: items)
+    let deadline = Clock.boottime() + UInt64(order.timeout) * 1_000_000
+    var pending = PendingRevoke(connection: connection.id, request: id, deadline: deadline, items: items)
+    pending.recall = startRecall(targets, deadline: deadline)
+    pending.recallItems = recallItems
     pendingRevokes.append(pending)
     settleRevokes()
     armTimer()
@@ -60,6 +94,16 @@ extension Broker {
   private struct Selected {
     var selectors: [AssociationSelector]
     var standing: StandingRevoke
+
+    /// Whether it is about somebody who holds an object without an association.
+    func names(_ former: FormerHolder, _ object: String) -> Bool {
+      (standing.object == nil || standing.object == object)
+        && (standing.application == nil || standing.application == former.application)
+        && (standing.processes.map {
+          $0.contains { $0.tgid == former.process.tgid && $0.start == former.process.start }
+        }
+          ?? true)
+    }
   }
 
   /// nil: an object, application or association is named that does not exist, so nothing matches.
@@ -98,7 +142,7 @@ extension Broker {
   }
 
   /// `pid` and everything that is known to descend from it, under the identities that they are registered with.
-  private func descendants(of pid: Int32) -> [ProcessResource] {
+  func descendants(of pid: Int32) -> [ProcessResource] {
     var found: [ProcessResource] = []
     for number in tree.descendants(of: pid) {
       if let entry = processes[number] {
@@ -121,9 +165,9 @@ extension Broker {
     var waiting: [PendingRevoke] = []
     for revoke in pendingRevokes {
       let running = revoke.items.map { item in
-        jobs.values.count { item.channels.contains($0.channel) && $0.association == item.record.id }
+        jobs.values.count { item.channels.contains($0.channel) && $0.association == item.association }
       }
-      if now < revoke.deadline, running.contains(where: { $0 > 0 }) {
+      if now < revoke.deadline, running.contains(where: { $0 > 0 }) || revoke.recall != nil && revoke.recalled == nil {
         waiting.append(revoke)
         continue
       }
@@ -137,9 +181,9 @@ extension Broker {
     var page = Page<RevocationRow>()
     for (index, item) in revoke.items.enumerated() {
       let row = RevocationRow(
-        association: item.record.id, object: item.object, application: item.application,
-        pid: item.record.process.tgid, path: item.record.path,
-        outcome: running[index] == 0 ? .recalled : .running(UInt32(running[index])))
+        association: item.association, object: item.object, application: item.application,
+        pid: item.process.tgid, path: item.path,
+        outcome: revoke.outcome(of: index, running: running[index]))
       if (try? page.append(row)) != true {
         page.next = UInt64(index)
         answer(connection, revoke.request, .revocations(page))

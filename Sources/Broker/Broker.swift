@@ -6,6 +6,7 @@ import Linux
 import Mediation
 import Objects
 import Policy
+import Supervision
 import Wire
 
 /// The broker's state and loop. Everything in here belongs to the one thread that runs `run()`; other threads (effects,
@@ -25,6 +26,7 @@ public final class Broker {
   let witness: Epoll
   let processEvents: ProcessEvents?
   let listener: Descriptor
+  let agent: SeccompAgent?
   let signals: SignalDescriptor
   let timer: TimerDescriptor
   var interpreter: Interpreter
@@ -55,6 +57,18 @@ public final class Broker {
   /// The application's ends of channels whose grants are not on disk yet, by grant token.
   var clientEnds: [UInt64: HeldDescriptor] = [:]
   var pendingRevokes: [PendingRevoke] = []
+  var supervisors: [UInt64: Supervisor] = [:]
+  let supervision: SupervisorQueue
+  let interceptBoard = InterceptBoard(InterceptTable())
+  /// Calls that wait until an association's record is on disk.
+  var supervisedWaits: [AssociationID: [SupervisedWait]] = [:]
+  /// Processes that hold an object's own descriptor without an association, since an exec or a quota.
+  var formerHolders: [FormerHolder] = []
+  /// Why nothing can be handed over on this machine, as a trial showed; nil: it works.
+  var handoverObstacle: String?
+  var runningRecalls: [UInt64: RunningRecall] = [:]
+  /// Objects given to a process whose exec has not been seen yet, by process.
+  var pendingHandOvers: [Int32: [PendingHandOver]] = [:]
   var jobs: [UInt64: RunningJob] = [:]
   var rates: [String: RateBucket] = [:]
   var userConnections: [UInt32: Int] = [:]
@@ -78,6 +92,8 @@ public final class Broker {
   var nextGrantToken: UInt64 = 1
   var nextRevoke: UInt64 = 1
   var nextRuntimeGrant: UInt64 = 1
+  var nextSupervisor: UInt64 = 1
+  var nextRecall: UInt64 = 1
   var isStopping = false
 
   /// Closed to make room for an administrator's connection and for finding out that it is one, and for a connection
@@ -101,13 +117,16 @@ public final class Broker {
       processEvents = try? ProcessEvents()
       pool = try EffectPool()
       journalEvent = try EventDescriptor()
+      supervision = try SupervisorQueue()
     } catch { throw .system(error) }
     do {
       entity = try SimulatedEntity()
     } catch { throw .system(error) }
     opener = ObjectOpener(
       simulation: SimulatedBuses(),
-      own: BrokerFiles([configuration.socketPath, configuration.stateDirectory, configuration.policyFile]))
+      own: BrokerFiles(
+        [configuration.socketPath, configuration.stateDirectory, configuration.policyFile]
+          + (configuration.seccompAgent.map { [$0.path] } ?? [])))
     interpreter = Interpreter(entity: entity, pool: pool)
     journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
     do {
@@ -115,6 +134,11 @@ public final class Broker {
       // Connections inherit it (net/unix, unix_sock_inherit_flags), so that not even a first message comes unstamped.
       try MessageSocket.passCredentials(listener.rawValue)
     } catch { throw .socket(error) }
+    do throws(SystemError) {
+      agent = try configuration.seccompAgent.map { (agent) throws(SystemError) in
+        try SeccompAgent(path: agent.path, keeperArguments: agent.keeperArguments)
+      }
+    } catch { throw .agentSocket(error) }
     try registerPolicy()
     refillReserve()
     do {
@@ -134,9 +158,11 @@ public final class Broker {
     try epoll.add(witness.descriptor.rawValue, .readable, token: Token.witness.rawValue)
     try epoll.add(pool.completions.descriptor.rawValue, .readable, token: Token.effects.rawValue)
     try epoll.add(journalEvent.descriptor.rawValue, .readable, token: Token.journal.rawValue)
+    try epoll.add(supervision.event.descriptor.rawValue, .readable, token: Token.supervision.rawValue)
     try epoll.add(signals.descriptor.rawValue, .readable, token: Token.signals.rawValue)
     try epoll.add(timer.descriptor.rawValue, .readable, token: Token.timer.rawValue)
     if processEvents != nil { try witness.add(eventsNumber, .readable, token: Broker.eventsToken) }
+    if let agent { try watch(agent) }
     try pool.start()
   }
 
@@ -165,8 +191,12 @@ public final class Broker {
     case .witness: observeProcesses()
     case .effects: effectsFinished()
     case .journal: recordsDurable()
+    case .supervision: supervisorsReady()
     case .signals: handleSignals()
     case .timer: timerFired()
+    case .seccompAgent: acceptRuntimes()
+    case .listenerKeeper: keeperReady()
+    case .runtime(let id): runtimeReady(id)
     case nil: break
     }
   }
@@ -183,10 +213,12 @@ public final class Broker {
 
   private func stop() {
     try? Confinement.notify("STOPPING=1")
+    for supervisor in supervisors.values { supervisor.stop() }
     _ = journal.submit(record(.stop), durability: .none)
     pool.stop()
     journal.stop()
     try? removeFile(at: configuration.socketPath)
+    if let agent { try? removeFile(at: agent.path) }
   }
 
   private static func openJournal(
@@ -216,6 +248,8 @@ public enum BrokerFailure: Error, Sendable {
   case system(SystemError)
   /// The control socket: somebody answers there already, or it cannot be made.
   case socket(SystemError)
+  /// The socket that container runtimes send seccomp listeners to, or the process that keeps them.
+  case agentSocket(SystemError)
   case policyFile(SystemError)
   case policy(PolicyMistakes)
   case journal(JournalError)

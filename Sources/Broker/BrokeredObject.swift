@@ -48,23 +48,38 @@ struct ObjectOpener: Sendable {
     case .bus(let specification): try BusObject.open(specification, simulation: simulation)
     }
   }
+
+  /// The object's own descriptor, for somebody who keeps it.
+  ///
+  /// - Throws: EOPNOTSUPP for what a descriptor cannot keep to: a range, an address, lines.
+  func openToGive(_ definition: ObjectDefinition, operations: OperationSet) throws(SystemError) -> Descriptor {
+    switch definition.specification {
+    case .socket(let specification):
+      return try SocketObject.open(specification, operations: operations).giveAway(operations)
+    case .disk(let specification):
+      let disk = try DiskObject.open(specification, own: own)
+      guard disk.isWhole else {
+        throw SystemError(
+          errno: ErrorCode.notSupported, operation: Broker.rangeObstacle, path: specification.path)
+      }
+      return try disk.giveAway(writable: operations.contains(.write))
+    case .bus(let bus):
+      guard let path = definition.path else {
+        throw SystemError(errno: ErrorCode.notSupported, operation: "a descriptor of a simulated device")
+      }
+      let opened = try PathSurroundings.reopen(
+        Descriptor.pin(path),
+        as: Served(
+          access: operations.contains(.write) ? .readWrite : .readOnly, flags: [], closeOnExec: true, follow: true))
+      guard bus.device.isEmbodied(by: opened) else {
+        throw SystemError(errno: ErrorCode.accessDenied, operation: "open", path: path)
+      }
+      return opened
+    }
+  }
 }
 
 extension ObjectDefinition {
-  /// The file or device file that stands for it, if one does.
-  fileprivate var path: String? {
-    switch specification {
-    case .socket: nil
-    case .disk(let disk): disk.path
-    case .bus(let bus):
-      switch bus.device {
-      case .i2c(let path, _), .hid(let path), .usb(let path): path
-      case .spi(let path, _, _, _), .gpio(let path, _, _, _), .serial(let path, _, _, _): path
-      case .pci, .simulated: nil
-      }
-    }
-  }
-
   var isExclusive: Bool {
     switch specification {
     case .socket: false

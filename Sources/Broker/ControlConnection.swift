@@ -10,6 +10,8 @@ final class ControlConnection {
     enum Purpose {
       case open(Open, Authorization)
       case revalidation(channel: UInt64)
+      /// The file that the asker's exec is going to run.
+      case handOver(HandOver, Authorization, program: FileIdentity)
     }
 
     let purpose: Purpose

@@ -2,7 +2,7 @@ import Linux
 
 extension SystemCallFilter {
   /// What the broker's threads need once they serve. Not among them: execve, ptrace, mount, bpf, kexec, module loading,
-  /// keyrings, changing ids, and everything that makes namespaces.
+  /// keyrings, changing user and group ids, and everything that makes namespaces.
   static let broker = SystemCallFilter(
     allowed: [
       // Memory, threads and clocks: the Swift runtime, malloc, pthreads. clone is for the effect threads and for the
@@ -37,5 +37,12 @@ extension SystemCallFilter {
       "sync_file_range",
       // The association table.
       "memfd_create",
-    ])
+      // Supervised programs: their memory, their sockets, and the timer that ends a receive which somebody else's took.
+      "process_vm_readv", "pidfd_getfd", "kcmp", "timer_create", "timer_settime", "timer_delete",
+      // Sockets that are made for them belong to them: fchown; setfsuid and the like are of the one thread that binds a
+      // unix path, and raise nothing (no_new_privs, and the bounding set is what the policy needs).
+      "fchown", "setfsuid", "setfsgid", "capget", "capset", "fchdir",
+    ],
+    // CLONE_FS: a supervisor's thread has a working directory and file mode mask of its own. No namespaces.
+    constrained: [("unshare", 0x200)])
 }

@@ -6,9 +6,13 @@ enum Token {
   case journal
   case signals
   case timer
+  case supervision
   case connection(UInt64)
   case channel(UInt64)
   case session(UInt64)
+  case seccompAgent
+  case listenerKeeper
+  case runtime(UInt64)
 
   private static let shift: UInt64 = 56
 
@@ -20,9 +24,13 @@ enum Token {
     case .journal: 4 << Self.shift
     case .signals: 5 << Self.shift
     case .timer: 6 << Self.shift
+    case .supervision: 10 << Self.shift
     case .connection(let id): 7 << Self.shift | id
     case .channel(let id): 8 << Self.shift | id
     case .session(let id): 9 << Self.shift | id
+    case .seccompAgent: 11 << Self.shift
+    case .listenerKeeper: 12 << Self.shift
+    case .runtime(let id): 13 << Self.shift | id
     }
   }
 
@@ -35,9 +43,13 @@ enum Token {
     case 4: self = .journal
     case 5: self = .signals
     case 6: self = .timer
+    case 10: self = .supervision
     case 7: self = .connection(id)
     case 8: self = .channel(id)
     case 9: self = .session(id)
+    case 11: self = .seccompAgent
+    case 12: self = .listenerKeeper
+    case 13: self = .runtime(id)
     default: return nil
     }
   }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
 
@@ -24,6 +25,17 @@ int clinux_file_reopen(int fd, int flags)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return open(path, flags | O_CLOEXEC | O_NOCTTY);
+}
+
+int clinux_cached_identity(int fd, uint64_t *device, uint64_t *inode)
+{
+	struct statx raw;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &raw))
+		return -1;
+	*device = makedev(raw.stx_dev_major, raw.stx_dev_minor);
+	*inode = raw.stx_ino;
+	return 0;
 }
 
 int clinux_file_status(int fd, struct clinux_file_status *status)

@@ -60,10 +60,6 @@ int clinux_read_memory(pid_t tid, uint64_t address, void *bytes, size_t count)
 	return (size_t)got == count ? 0 : -EFAULT;
 }
 
-int clinux_unshare_file_system(void)
-{
-	return unshare(CLONE_FS);
-}
 
 int clinux_boottime_timer(void)
 {

@@ -18,3 +18,13 @@ public enum Clock {
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 }
+
+extension Clock {
+  /// Waits, at least so long; for threads that nobody waits for.
+  public static func sleep(nanoseconds: UInt64) {
+    var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    var left = timespec()
+    // SAFETY: both structures are ours.
+    while unsafe nanosleep(&time, &left) != 0, errno == EINTR { time = left }
+  }
+}

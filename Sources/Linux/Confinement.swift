@@ -3,9 +3,12 @@ import Glibc
 
 /// A capability by its number (capabilities(7)).
 public enum Capability: UInt8, CaseIterable, Sendable, Hashable {
+  case chown = 0
   case dacOverride = 1
   case dacReadSearch = 2
   case kill = 5
+  case setgid = 6
+  case setuid = 7
   case netBindService = 10
   case netAdmin = 12
   case netRaw = 13
@@ -16,6 +19,9 @@ public enum Capability: UInt8, CaseIterable, Sendable, Hashable {
   /// As capabilities(7) writes it.
   public var name: String {
     switch self {
+    case .chown: "CAP_CHOWN"
+    case .setgid: "CAP_SETGID"
+    case .setuid: "CAP_SETUID"
     case .dacOverride: "CAP_DAC_OVERRIDE"
     case .dacReadSearch: "CAP_DAC_READ_SEARCH"
     case .kill: "CAP_KILL"

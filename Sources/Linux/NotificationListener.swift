@@ -44,18 +44,21 @@ public struct NotificationListener: ~Copyable, Sendable {
   /// - Throws: EINVAL for any other descriptor, on which no call was made but readlink(2) of its name in proc(5).
   public init(_ descriptor: consuming Descriptor) throws(SystemError) {
     let fd = descriptor.rawValue
-    // The name first: an ioctl on a file of a stranger's FUSE or CUSE server is answered by the stranger, or never. Files
-    // have a path there, or a name of another kernel facility's; nobody can choose this one.
-    let name = try ProcFile.readLink("/proc/self/fd/\(fd)")
-    guard name == "anon_inode:seccomp notify" else {
-      throw SystemError(errno: EINVAL, operation: "seccomp listener", path: name)
-    }
+    guard Self.isListener(fd) else { throw SystemError(errno: EINVAL, operation: "seccomp listener") }
     _ = try retrying("fcntl(F_SETFD)") { Int(fcntl(fd, F_SETFD, FD_CLOEXEC)) }
     // That the kernel answers on it as it shall, and takes no notification. Ids begin at random: 0 may be one.
     _ = try Self.isValid(0, fd)
     // Only costs time where the kernel has it not.
     _ = clinux_seccomp_wake_synchronously(fd)
     self.descriptor = descriptor
+  }
+
+  /// Whether a descriptor that a stranger may have chosen is a listener; it is neither used nor closed.
+  ///
+  /// By the name: an ioctl on a file of a stranger's FUSE or CUSE server is answered by the stranger, or never. Files
+  /// have a path there, or a name of another kernel facility's; nobody can choose this one.
+  public static func isListener(_ number: Int32) -> Bool {
+    (try? ProcFile.readLink("/proc/self/fd/\(number)")) == "anon_inode:seccomp notify"
   }
 
   /// A second holder of the same listener.
@@ -75,7 +78,8 @@ public struct NotificationListener: ~Copyable, Sendable {
 
   /// Receives a notification without waiting; its caller then waits for an answer until it is killed.
   ///
-  /// Where another holder takes the same notification at the same moment it may take 20 ms to find out.
+  /// Where another holder takes the same notification at the same moment it may take 20 ms to find out. `wouldBlock` may
+  /// be said although a notification waits, so the descriptor is to be polled level-triggered.
   ///
   /// - Parameter ledger: the kernel writes the notification there, so that it is known also where this process ends
   ///   before the call returns. It stands there until the next receive: `begin` it before, or answer it.
@@ -153,6 +157,9 @@ public struct NotificationListener: ~Copyable, Sendable {
   }
 
   /// Puts a copy of a descriptor into the caller's table and answers with its number there, in one step.
+  ///
+  /// For a thread that blocks every signal, as `Thread` makes them: where a signal takes it out of the middle, the kernel
+  /// answers the caller with the number 0 (seccomp_notify_addfd in kernel/seccomp.c).
   ///
   /// - Throws: EMFILE and the like where the caller's table has no room; the call then waits on, and is to be failed.
   public borrowing func inject(_ id: UInt64, _ descriptor: borrowing Descriptor, closeOnExec: Bool)

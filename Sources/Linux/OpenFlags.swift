@@ -60,6 +60,13 @@ public struct Served: Sendable, Hashable {
   /// For `PathSurroundings.resolve`: false where the program passed O_NOFOLLOW.
   public var follow: Bool
 
+  public init(access: Access, flags: OpenFlags, closeOnExec: Bool, follow: Bool) {
+    self.access = access
+    self.flags = flags
+    self.closeOnExec = closeOnExec
+    self.follow = follow
+  }
+
   public var truncates: Bool { flags.contains(.truncate) }
 }
 

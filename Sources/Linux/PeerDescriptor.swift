@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -12,6 +13,23 @@ public struct PeerDescriptor: ~Copyable, Sendable {
   public init(_ descriptor: consuming Descriptor) { rawValue = descriptor.release() }
 
   deinit { PeerDescriptor.close([rawValue]) }
+
+  /// A second descriptor of the same open file description.
+  public borrowing func duplicate() throws(SystemError) -> Descriptor {
+    let number = rawValue
+    return Descriptor(
+      adopting: Int32(try retrying("fcntl(F_DUPFD_CLOEXEC)") { Int(fcntl(number, F_DUPFD_CLOEXEC, 0)) }))
+  }
+
+  /// Device and inode of the file, without asking the file system's server, which may be the stranger's (statx(2),
+  /// AT_STATX_DONT_SYNC).
+  public var identity: ProcessFacts.File? {
+    var device: UInt64 = 0
+    var inode: UInt64 = 0
+    // SAFETY: both numbers are written by the call.
+    guard unsafe clinux_cached_identity(rawValue, &device, &inode) == 0 else { return nil }
+    return ProcessFacts.File(device: device, inode: inode)
+  }
 
   /// Gives `numbers` away to be closed.
   static func close(_ numbers: [Int32]) {

@@ -5,8 +5,13 @@ import Glibc
 public struct SystemCallFilter: Sendable {
   /// Names as in syscalls(2). One that this machine's libseccomp or architecture does not know is left out: it stays denied.
   public var allowed: [String]
+  /// Calls that pass with exactly this first argument.
+  public var constrained: [(name: String, first: UInt64)]
 
-  public init(allowed: [String]) { self.allowed = allowed }
+  public init(allowed: [String], constrained: [(name: String, first: UInt64)] = []) {
+    self.allowed = allowed
+    self.constrained = constrained
+  }
 
   /// Puts the filter on every thread of this process (SECCOMP_FILTER_FLAG_TSYNC), for good; needs no_new_privs or CAP_SYS_ADMIN.
   ///
@@ -25,6 +30,13 @@ public struct SystemCallFilter: Sendable {
       let number = unsafe seccomp_syscall_resolve_name(name)
       guard number >= 0 else { continue }
       try check(unsafe seccomp_rule_add_array(context, allow, number, 0, nil), name)
+    }
+    for (name, first) in constrained {
+      let number = unsafe seccomp_syscall_resolve_name(name)
+      guard number >= 0 else { continue }
+      let comparison = [scmp_arg_cmp(arg: 0, op: SCMP_CMP_EQ, datum_a: first, datum_b: 0)]
+      // SAFETY: the array lives through the call and is passed with its count.
+      try check(unsafe seccomp_rule_add_array(context, allow, number, 1, comparison), name)
     }
     try check(unsafe seccomp_load(context), "seccomp_load")
   }

@@ -62,6 +62,9 @@ public enum ErrorCode {
   public static let invalid: Int32 = EINVAL
   public static let notPermitted: Int32 = EPERM
   public static let noSuchEntry: Int32 = ENOENT
+  public static let accessDenied: Int32 = EACCES
+  public static let busy: Int32 = EBUSY
+  public static let notSupported: Int32 = EOPNOTSUPP
   public static let noSuchProcess: Int32 = ESRCH
   public static let badMessage: Int32 = EBADMSG
   public static let brokenPipe: Int32 = EPIPE

@@ -170,7 +170,8 @@ import Testing
       path = "direct"
     }
     let fork = rule?.onFork ?? (door == .run ? .inherit : .revalidate)
-    let operations = wanted.isEmpty ? names : Set(wanted.names)
+    // A program that cannot ask again gets all at once.
+    let operations = wanted.isEmpty || door == .run ? names : Set(wanted.names)
     let ordered = Opcode.allCases.map(\.name).filter(operations.contains)
     return "authorized: \(application.name) \(ordered) \(path) \(fork)"
   }

@@ -19,9 +19,6 @@ int clinux_share_descriptors(pid_t one, pid_t other);
 /* process_vm_readv(2) of one range, whole or not at all: 0, or a negative errno. EFAULT is about the other's memory. */
 int clinux_read_memory(pid_t tid, uint64_t address, void *bytes, size_t count);
 
-/* Gives the calling thread a root, working directory and umask of its own (unshare(2), CLONE_FS). */
-int clinux_unshare_file_system(void);
-
 /* timerfd on CLOCK_BOOTTIME, non-blocking, close-on-exec; absolute nanoseconds, 0 disarms. */
 int clinux_boottime_timer(void);
 int clinux_arm_timer(int fd, uint64_t boottime);

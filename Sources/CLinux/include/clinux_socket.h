@@ -79,7 +79,8 @@ ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, s
 int clinux_socket_facts(int fd, struct clinux_socket_facts *facts);
 /*
  * Ends receiving and connecting for everybody who holds the socket, for good: a filter that drops everything, locked,
- * then shutdown(2). Both are done, whichever fails; EPERM: a holder has locked a filter of its own before.
+ * then shutdown(2). Both are done, whichever fails. EPERM: a holder has locked a filter of its own before, or we have no
+ * CAP_NET_ADMIN for a TCP socket (net/core/sock.c of 2026).
  */
 int clinux_socket_recall(int fd);
 
@@ -89,6 +90,8 @@ int clinux_file_pin(const char *path, int follow);
 int clinux_file_reopen(int fd, int flags);
 /* Whether fd lies on a file system that stands for the kernel itself: 1, 0, or -1 with errno. */
 int clinux_file_is_kernels(int fd);
+/* Device and inode of any descriptor, from what the kernel has: no file system's server is asked (statx(2)). */
+int clinux_cached_identity(int fd, uint64_t *device, uint64_t *inode);
 int clinux_file_status(int fd, struct clinux_file_status *status);
 /* preadv2(2) with RWF_NOWAIT: fails with EAGAIN where it would have to wait for the device. */
 ssize_t clinux_file_read_cached(int fd, void *bytes, size_t count, off_t offset);

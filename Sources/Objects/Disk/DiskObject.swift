@@ -26,6 +26,14 @@ public final class DiskObject: OpenObject {
   public var readiness: Int32? { nil }
   public var footprint: Footprint? { Footprint(device: identity, range: range) }
 
+  /// The range is all of the device or image.
+  public var isWhole: Bool { range.offset == 0 && range.length == geometry.size }
+
+  /// A descriptor to give away, which can do no more than read, unless writing is granted too.
+  public func giveAway(writable: Bool) throws(SystemError) -> Descriptor {
+    try descriptor.reopen(writable && access == .readWrite ? .readWrite : .readOnly)
+  }
+
   private init(
     path: String, access: Access, range: ByteRange, identity: FileIdentity, geometry: DiskGeometry,
     descriptor: consuming Descriptor

@@ -18,6 +18,7 @@ public final class SocketObject: OpenObject {
   let boundName: BoundName?
   /// Set by `recall`: nothing starts any more.
   let isRecalled = Atomic(false)
+  private let isGivenAway = Atomic(false)
   /// The largest backlog asked for, so that one association cannot shrink another's; nil: not listening.
   let backlog = Mutex<Int32?>(nil)
 
@@ -104,7 +105,17 @@ public final class SocketObject: OpenObject {
     self.boundName = boundName
   }
 
-  deinit { boundName?.remove() }
+  deinit { if !isGivenAway.load(ordering: .acquiring) { boundName?.remove() } }
+
+  /// A descriptor to give away, blocking, and listening if that is granted. A unix listener's name stays, as it does
+  /// when a program ends that has bound it itself.
+  public func giveAway(_ operations: OperationSet) throws(SystemError) -> Descriptor {
+    if operations.contains(.listen), isShared { try listen(backlog: SOMAXCONN) }
+    try descriptor.setBlocking()
+    let given = try descriptor.duplicate()
+    isGivenAway.store(true, ordering: .releasing)
+    return given
+  }
 
   private static func bind(_ descriptor: borrowing Descriptor, to address: NetworkAddress) throws(SystemError) {
     if address.family == .ipv6 {

@@ -1,0 +1,200 @@
+import Audit
+import Authority
+import Entity
+import Instructions
+import Linux
+import Supervision
+import Wire
+
+/// A process that has an object's own descriptor and no association: it was given the object for its exec and has not
+/// run it yet, it has execed since, or it was forked beyond its application's quota. It is found at a revoke all the same.
+struct FormerHolder {
+  var object: ObjectID
+  var application: String
+  var process: ProcessResource
+  var killsStuck: Bool
+}
+
+/// A recall that runs on a thread of its own.
+struct RunningRecall {
+  /// nil: nobody waits for it.
+  var revoke: UInt64?
+  var targets: [Recall.Target]
+}
+
+extension Broker {
+  /// What has to be looked for because these associations have ended.
+  func recallTargets(_ records: [AssociationRecord]) -> [Recall.Target] {
+    records.filter { $0.path == .handover }.compactMap { record in
+      guard let object = objects[record.object] else { return nil }
+      let application = applicationNames[record.application] ?? ""
+      return target(
+        record.id, object, record.process, killsStuck: killsStuck(application: application, object.definition.name))
+    }
+  }
+
+  /// The same for those that hold without an association.
+  func recallTargets(formerly selected: (FormerHolder) -> Bool) -> [Recall.Target] {
+    formerHolders.removeAll { former in
+      (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
+    }
+    return formerHolders.filter(selected).compactMap { former in
+      objects[former.object].flatMap {
+        target(AssociationID(rawValue: 0), $0, former.process, killsStuck: former.killsStuck)
+      }
+    }
+  }
+
+  private func target(
+    _ association: AssociationID, _ object: BrokeredObject, _ holder: ProcessResource, killsStuck: Bool
+  ) -> Recall.Target {
+    var network: UInt64?
+    if case .socket(let socket) = object.definition.specification {
+      switch socket.network {
+      case .host: network = try? SocketDescription.networkCookie(namespacePath: nil)
+      case .path(let path): network = try? SocketDescription.networkCookie(namespacePath: path)
+      }
+    }
+    return Recall.Target(
+      association: association, object: object.id, definition: object.definition, network: network, holder: holder,
+      processes: possibleHolders(below: Int32(bitPattern: holder.tgid)), killsStuck: killsStuck)
+  }
+
+  func killsStuck(application: String, _ object: String) -> Bool {
+    policy.grants.contains { $0.application == application && $0.object == object && $0.killOnStuckRevoke }
+  }
+
+  /// The holder and everything that may have its descriptors.
+  private func possibleHolders(below pid: Int32) -> [Int32] {
+    let known = descendants(of: pid).map { Int32(bitPattern: $0.tgid) }
+    guard processEvents == nil else { return known }
+    // Descent is not known here: whoever is of the same user could have it.
+    guard let uid = ProcessFacts(of: pid).effectiveUID ?? processes[pid]?.subject.effectiveUID else { return known }
+    let all = (try? ProcessDescriptors.processes()) ?? []
+    return known + all.filter { !known.contains($0) && ProcessFacts(of: $0).effectiveUID == uid }
+  }
+
+  /// Starts to take back what was handed over.
+  ///
+  /// - Parameter deadline: boottime nanoseconds.
+  /// - Returns: its number, or nil where there is nothing to look for.
+  func startRecall(_ targets: [Recall.Target], deadline: UInt64, for revoke: UInt64? = nil) -> UInt64? {
+    guard !targets.isEmpty else { return nil }
+    let number = nextRecall
+    nextRecall += 1
+    let queue = supervision
+    runningRecalls[number] = RunningRecall(revoke: revoke, targets: targets)
+    do throws(SystemError) {
+      try Recall.start(targets, supervisors: Array(supervisors.values), deadline: deadline) { outcomes in
+        queue.post(.recalled(number, outcomes))
+      }
+    } catch {
+      queue.post(.recalled(number, targets.map { _ in .cannotRecall("no thread to look for it: \(error)") }))
+    }
+    return number
+  }
+
+  func recalled(_ number: UInt64, _ outcomes: [Recall.Outcome]) {
+    guard let running = runningRecalls.removeValue(forKey: number) else { return }
+    for (target, outcome) in zip(running.targets, outcomes) {
+      if outcome == .recalled {
+        formerHolders.removeAll { $0.object == target.object && $0.process == target.holder }
+      }
+      guard case .cannotRecall(let why) = outcome else { continue }
+      var failed = record(.privileged)
+      failed.describe(target.holder)
+      failed.object = ByteString(target.definition.name)
+      failed.path = .handover
+      failed.message = ByteString("cannot recall: \(why)")
+      _ = journal.submit(failed, durability: .none)
+    }
+    for index in pendingRevokes.indices where pendingRevokes[index].recall == number {
+      pendingRevokes[index].recalled = outcomes
+    }
+    settleRevokes()
+  }
+
+  /// Associations on the path handover have ended for another reason than a revoke, which waits for its recall itself.
+  func handedOverEnded(_ records: [AssociationRecord], cause: DropCause) {
+    let handed = records.filter { $0.path == .handover }
+    guard !handed.isEmpty else { return }
+    switch cause {
+    case .exit, .revoke, .closed: break
+    case .exec:
+      // The kernel lets the descriptor live through an exec; taking a socket back would take it from everybody who
+      // shares it. It is looked for at the next revoke.
+      for record in handed {
+        let application = applicationNames[record.application] ?? ""
+        noteFormerHolder(record.object, application, record.process)
+      }
+    case .expiry, .reload, .replaced:
+      _ = startRecall(recallTargets(handed), deadline: Clock.boottime() + 1_000_000_000)
+    }
+  }
+
+  func noteFormerHolder(_ object: ObjectID, _ application: String, _ process: ProcessResource) {
+    guard let name = objects[object]?.definition.name else { return }
+    formerHolders.append(
+      FormerHolder(
+        object: object, application: application, process: process,
+        killsStuck: killsStuck(application: application, name)))
+  }
+
+  /// `on-fork: inherit` for what is handed over: a child of a holder gets an association of its own at once, because it
+  /// has the descriptor at once and cannot ask.
+  func inheritHandedOver(from parent: Int32, to child: Int32) {
+    if formerHolders.contains(where: { Int32(bitPattern: $0.process.tgid) == parent }) {
+      guard let start = try? ProcessPin.startTime(of: child) else { return }
+      let process = ProcessResource(tgid: UInt32(child), start: start)
+      for former in formerHolders where Int32(bitPattern: former.process.tgid) == parent {
+        noteFormerHolder(former.object, former.application, process)
+      }
+    }
+    guard let entry = processes[parent] else { return }
+    for (objectID, id) in entry.associations {
+      guard let owner = associationOwners[id], owner.authorization.path == .handover,
+        owner.authorization.onFork == .inherit, let object = objects[objectID],
+        let held = entity.record(for: objectID, process: entry.resource), held.state == .live
+      else { continue }
+      inherit(held, owner, object, from: entry, to: child)
+    }
+  }
+
+  private func inherit(
+    _ held: AssociationRecord, _ owner: AssociationOwner, _ object: BrokeredObject, from parent: ProcessEntry,
+    to child: Int32
+  ) {
+    guard let asker = pinned(child) else { return }
+    let subject = asker.subject
+    let executablePath = asker.executablePath
+    func refuse(_ refusal: Refusal, _ cause: String) {
+      var refused = refusalRecord(
+        refusal, object: object.definition.name, cause: "\(cause); it holds the object's descriptor all the same",
+        nearest: nil, path: .handover)
+      refused.describe(subject, executablePath: ByteString(executablePath))
+      _ = journal.submit(refused, durability: .none)
+      noteFormerHolder(object.id, owner.authorization.application, subject.process)
+    }
+    let asked = OpenRequest(
+      subject: subject, object: object.definition.name, operations: held.operations, door: .run,
+      descendsFromHolder: true, ancestors: ancestors(of: child) + [parent.resource])
+    let authorization: Authorization
+    switch policy.judge(
+      revalidation: asked, application: owner.authorization.application, authority: authority, facts: handoverFacts())
+    {
+    case .refused(let refusal): return refuse(refusal.told, refusal.cause.text)
+    case .authorized(let granted): authorization = granted
+    }
+    let now = Clock.boottime()
+    let wanted = RevalidationRequest(
+      process: subject.process, object: object.id, application: held.application, generation: object.generation,
+      ancestors: [parent.resource], lineage: .descended, forked: Broker.forkedBy(subject.process),
+      processes: authorization.processes, path: .handover, expiry: authorization.deadline(madeAt: now) ?? 0,
+      message: authorization.message)
+    let association: AssociationRecord
+    do { association = try entity.revalidate(wanted, now: now) } catch { return refuse(error, "the entity refused") }
+    let entry = processEntry(subject, executablePath, asker.takePin())
+    hold(association, by: entry, authorization, channel: nil, uid: subject.effectiveUID ?? .max)
+    _ = journalHandover(.revalidate, association, entry, authorization)
+  }
+}

@@ -1,0 +1,113 @@
+import CLinux
+import Glibc
+
+/// The descriptors of another process (proc_pid_fd(5), pidfd_getfd(2)).
+public enum ProcessDescriptors {
+  /// The numbers that are open now.
+  public static func numbers(of pid: Int32) throws(SystemError) -> [Int32] {
+    try RegularFile.paths(in: "/proc/\(pid)/fd", suffix: "").compactMap { path in
+      path.split(separator: "/").last.flatMap { Int32($0) }
+    }
+  }
+
+  /// The processes that proc(5) shows now.
+  public static func processes() throws(SystemError) -> [Int32] {
+    try RegularFile.paths(in: "/proc", suffix: "").compactMap { path in
+      path.split(separator: "/").last.flatMap { Int32($0) }
+    }
+  }
+
+  /// As the link reads: `socket:[4711]`, a path.
+  public static func isSocket(_ number: Int32, of pid: Int32) -> Bool {
+    (try? ProcFile.readLink("/proc/\(pid)/fd/\(number)"))?.hasPrefix("socket:[") ?? false
+  }
+
+  /// Whether it leads to this device or file.
+  public static func leads(_ number: Int32, of pid: Int32, to device: DeviceIdentity) -> Bool {
+    DeviceIdentity(path: "/proc/\(pid)/fd/\(number)") == device
+  }
+
+  /// A copy of the descriptor that is `number` there now.
+  public static func fetch(_ number: Int32, from process: borrowing Descriptor) throws(SystemError) -> Descriptor {
+    let fd = process.rawValue
+    return Descriptor(adopting: Int32(try retrying("pidfd_getfd") { Int(clinux_pidfd_get(fd, number)) }))
+  }
+
+  /// Ends the process and waits until it has ended.
+  ///
+  /// - Parameters:
+  ///   - process: its pidfd.
+  ///   - deadline: boottime nanoseconds.
+  /// - Returns: whether it has ended.
+  public static func kill(_ process: borrowing Descriptor, until deadline: UInt64) throws(SystemError) -> Bool {
+    let fd = process.rawValue
+    do {
+      _ = try retrying("pidfd_send_signal") { Int(clinux_pidfd_send_signal(fd, SIGKILL)) }
+    } catch {
+      if error.errno == ESRCH { return true }
+      throw error
+    }
+    while Clock.boottime() < deadline {
+      var request = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
+      // SAFETY: one structure of our own.
+      if unsafe poll(&request, 1, 10) == 1 { return true }
+    }
+    return try isReadable(fd)
+  }
+}
+
+extension Descriptor {
+  /// A terminal answers tcgetattr(3).
+  public var isTerminal: Bool { isatty(rawValue) == 1 }
+
+  /// Only hidraw answers its information request.
+  public var isHID: Bool {
+    let number = rawValue
+    var information = [UInt8](repeating: 0, count: Int(CLINUX_HID_INFO_SIZE))
+    return unsafe information.withUnsafeMutableBytes { bytes in
+      // SAFETY: the array has the size of the structure.
+      unsafe clinux_bus_ioctl(number, clinux_hid_info, bytes.baseAddress) >= 0
+    }
+  }
+
+  /// The major number of a character device (Documentation/admin-guide/devices.txt); 0 for what is none.
+  public func deviceMajor() throws(SystemError) -> UInt32 {
+    let status = try status()
+    return status.kind == .characterDevice ? clinux_device_major(status.specialDevice) : 0
+  }
+}
+
+/// Documentation/admin-guide/devices.txt
+public enum DeviceMajor {
+  public static let spi: UInt32 = 153
+  public static let usb: UInt32 = 189
+}
+
+/// A device by its number, or a file by its file system and inode: what names lead to, never names.
+public struct DeviceIdentity: Sendable, Hashable {
+  public var kind: FileKind
+  /// The device number; of a regular file and of a pseudoterminal, which every devpts numbers anew, its file system.
+  public var device: UInt64
+  /// 0 for devices.
+  public var inode: UInt64
+
+  /// nil: there is nothing, or it cannot be looked at.
+  public init?(path: String) {
+    guard let pin = try? Descriptor.pin(path) else { return nil }
+    self.init(of: pin)
+  }
+
+  /// nil for what is neither a device nor a regular file.
+  public init?(of descriptor: borrowing Descriptor) {
+    guard let status = try? descriptor.status() else { return nil }
+    kind = status.kind
+    switch status.kind {
+    case .regular: (device, inode) = (status.device, status.inode)
+    // linux/major.h, UNIX98_PTY_SLAVE_MAJOR: 136 to 143.
+    case .characterDevice where (136...143).contains(clinux_device_major(status.specialDevice)):
+      (device, inode) = (status.device, status.inode)
+    case .blockDevice, .characterDevice: (device, inode) = (status.specialDevice, 0)
+    case .socket, .other: return nil
+    }
+  }
+}

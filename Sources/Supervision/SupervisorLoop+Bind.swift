@@ -1,0 +1,114 @@
+import Authority
+import Instructions
+import Linux
+
+/// A bind(2) on the program's own socket, fetched.
+final class BindWork {
+  let name: SocketName
+  let socket: Descriptor
+
+  init(name: SocketName, socket: consuming Descriptor) {
+    self.name = name
+    self.socket = consume socket
+  }
+}
+
+extension SupervisorLoop {
+  mutating func prepareBind(_ notification: Notification) throws(SystemError) {
+    let length = Int(truncatingIfNeeded: notification.arguments.2 & 0xffff_ffff)
+    guard length > 0, length <= SocketName.limit else { return letThrough(notification.id) }
+    let caller = try self.caller(notification.thread)
+    let name = SocketName(try caller.thread.read(at: notification.arguments.1, count: length))
+    guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
+    let table = supervisor.table.current
+    let named = table.named(name)
+    guard !named.isEmpty || isPrivileged(name, table) else { return letThrough(notification.id) }
+    let socket = try caller.thread.fetch(Int32(truncatingIfNeeded: notification.arguments.0))
+    // The number may have come to mean another socket since the call was made: only what was fetched is looked at, and
+    // only what was fetched is bound.
+    let description = try SocketDescription(of: socket)
+    var candidates: [PreparedCall.Candidate] = []
+    for entry in named where try Self.fits(entry, description, name, caller.thread) {
+      candidates.append(PreparedCall.Candidate(entry: entry, needed: OperationSet(.bind), suffices: .all))
+    }
+    let privileged = isPrivileged(name, table) ? !(try caller.thread.facts()).has(.netBindService) : false
+    guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
+    var operands = Operands()
+    if case .internet(let address) = name.form { operands.address = address }
+    let told = told(
+      notification, caller, candidates, opcode: .bind, operands: operands, text: "bind \(name.text)",
+      isPrivileged: privileged)
+    guard !candidates.isEmpty else {
+      return refuse(told, .noSuchObject, "no object of the policy is this address for this kind of socket")
+    }
+    decide(
+      PreparedCall(
+        caller: caller, candidates: candidates, told: told,
+        work: .bind(BindWork(name: name, socket: socket))))
+  }
+
+  /// Whether an unprivileged process may not bind it.
+  private func isPrivileged(_ name: SocketName, _ table: InterceptTable) -> Bool {
+    guard case .internet(let address) = name.form else { return false }
+    return address.port != 0 && address.port < table.privilegedPorts
+  }
+
+  /// Whether the object is this kind of socket, in this network namespace.
+  private static func fits(
+    _ entry: InterceptTable.Entry, _ socket: SocketDescription, _ name: SocketName, _ thread: borrowing NotifyingThread
+  ) throws(SystemError) -> Bool {
+    guard case .socket(let specification) = entry.definition.specification, let network = entry.network,
+      network == socket.network
+    else { return false }
+    switch specification.endpoint {
+    case .tcp(let address):
+      return socket.isInternet(address.family, mapped: name.isMapped) && socket.isStream && socket.ipProtocol == 6
+    case .udp(let address):
+      return socket.isInternet(address.family, mapped: name.isMapped) && socket.isDatagram && socket.ipProtocol == 17
+    case .unix(let path):
+      guard socket.isUnix, socket.isStream, case .unixPath(let given) = name.form else { return false }
+      // The same name under another root is another file, which the kernel decides about.
+      let surroundings = try PathSurroundings(tgid: thread.tgid, tid: thread.tid)
+      return try UnixBinding.names(given, SocketPlace(path: path), in: surroundings)
+    case .raw, .packet: return false
+    }
+  }
+
+  /// Binds the fetched socket. What the kernel says against it is what the program is told.
+  func bind(
+    _ granted: consuming GrantedOperations, _ work: BindWork, _ call: PreparedCall, _ candidate: PreparedCall.Candidate
+  ) {
+    do throws(SystemError) {
+      switch work.name.form {
+      case .internet: try work.socket.bind(name: work.name.bytes)
+      case .unixPath(let path): try bindPath(path, work, call, candidate)
+      case .other: return letThrough(call.told.id)
+      }
+      answer(call.told.id, errno: 0)
+    } catch { answer(call.told.id, errno: error.errno) }
+  }
+
+  /// In the program's root, as the program's own: its user, its group, its file mode mask.
+  private func bindPath(
+    _ path: [UInt8], _ work: BindWork, _ call: PreparedCall, _ candidate: PreparedCall.Candidate
+  ) throws(SystemError) {
+    guard case .socket(let specification) = candidate.entry.definition.specification,
+      case .unix(let wanted) = specification.endpoint
+    else { throw SystemError(errno: ErrorCode.accessDenied, operation: "bind") }
+    let surroundings = try PathSurroundings(tgid: call.caller.thread.tgid, tid: call.caller.thread.tid)
+    try UnixBinding.bind(
+      work.socket, name: path, surroundings: surroundings, expected: SocketPlace(path: wanted),
+      as: surroundings.credentials())
+  }
+}
+
+extension SocketName {
+  /// For people.
+  var text: String {
+    switch form {
+    case .internet(let address): address.text
+    case .unixPath(let path): String(decoding: path, as: UTF8.self)
+    case .other: "an address of another family"
+    }
+  }
+}
