@@ -90,7 +90,6 @@ let package = Package(
     tests("InstructionsTests", ["Instructions", "KernelEntity"]),
     tests("AuthorityTests", ["Authority", "Instructions"]),
     tests("WireTests", ["Wire", "Instructions"]),
-    tests("LinuxTests", ["Linux", "Instructions"]),
     tests("PolicyTests", ["Policy", "Authority", "Instructions"]),
     tests(
       "ConformanceTests", ["Entity", "Linux", "KernelEntity", "Authority", "Instructions"],
