@@ -22,7 +22,7 @@ import Testing
 
   @Test(
     arguments: [
-      .path, .directory, .temporary, [.create, .exclusive], .exclusive, .truncate, [.truncate, .create],
+      .path, .directory, .temporary, [.create, .exclusive], .truncate, [.truncate, .create],
       [.writeOnly, .readWrite], OpenFlags(rawValue: 1 << 30), OpenFlags(rawValue: 1 << 40), [.readWrite, .temporary],
     ] as [OpenFlags])
   func `what is left to the kernel is not served`(_ flags: OpenFlags) {
