@@ -32,7 +32,7 @@ import Testing
   @Test func `every single unknown bit is left to the kernel`() {
     let known: OpenFlags = [
       .writeOnly, .readWrite, .create, .noControllingTerminal, .append, .nonBlocking, .sync, .async, .direct,
-      .largeFile, .noFollow, .noAccessTime, .closeOnExec,
+      .largeFile, .noFollow, .noAccessTime, .closeOnExec, .exclusive,
     ]
     for bit in 0..<UInt64(64) {
       let flag = OpenFlags(rawValue: 1 << bit)
