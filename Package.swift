@@ -52,7 +52,8 @@ let package = Package(
       name: "Mediation", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions", "Wire"],
       swiftSettings: swift),
     .target(
-      name: "Supervision", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions"], swiftSettings: swift),
+      name: "Supervision", dependencies: ["Linux", "Objects", "Entity", "Authority", "Instructions"],
+      swiftSettings: swift),
     .target(
       name: "Policy", dependencies: ["Authority", "Instructions", .product(name: "Yams", package: "Yams")],
       swiftSettings: swift),
@@ -77,7 +78,8 @@ let package = Package(
     .executableTarget(
       name: "posternd",
       dependencies: [
-        "Broker", "Postern", "Linux", "Instructions", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Broker", "Postern", "Linux", "Instructions",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
     .executableTarget(name: "postern", dependencies: ["PosternCommands"], swiftSettings: swift),
@@ -85,6 +87,7 @@ let package = Package(
       name: "benchmarks", dependencies: ["Audit", "Entity", "Linux", "Authority", "Instructions"],
       path: "Benchmarks/inprocess", swiftSettings: swift),
 
+    tests("LinuxTests", ["Linux", "CLinux", "Instructions"], exclude: ["Programs", "system-calls.txt"]),
     tests("InstructionsTests", ["Instructions", "KernelEntity"]),
     tests("AuthorityTests", ["Authority", "Instructions"]),
     tests("WireTests", ["Wire", "Instructions"]),

@@ -38,7 +38,7 @@ import Wire
   /// Whatever a program can see of how it was started, but for what a filter needs.
   private static let report = """
     grep -E 'Sig(Blk|Ign|Cgt)|ShdPnd|Umask|Uid|Gid|Groups|Threads|Cap' /proc/self/status
-    ls -l /proc/self/fd | sed 's/.* \\([0-9]*\\) ->/\\1 ->/; /proc/d'; ulimit -a; umask; pwd; env | sort; ps -o pgid=,sid=,tty= -p $$
+    ls -l /proc/self/fd | sed 's/.* \\([0-9]*\\) ->/\\1 ->/; /proc/d'; ulimit -a; umask; pwd; env | sort; ps -o sid=,tty=,ni=,cls= -p $$
     """
 
   @Test(arguments: ["", "trap '' PIPE USR1; ", "ulimit -n 77; umask 027; cd /usr; exec 5</dev/zero 0<&-; "])
