@@ -42,8 +42,8 @@ public enum SupervisorMessage: Sendable {
 
 /// What the thread that decides answers.
 public enum SupervisedVerdict: Sendable, Hashable {
-  /// The process has an association for this object, recorded.
-  case associated(ObjectID, ProcessResource)
+  /// The process has an association for this object, recorded. `recordsUses`: what is performed is to be told.
+  case associated(ObjectID, ProcessResource, recordsUses: Bool)
   /// Recorded; the call is let through to the kernel's own checks.
   case refused
 }
