@@ -78,7 +78,8 @@ let package = Package(
     .executableTarget(
       name: "posternd",
       dependencies: [
-        "Broker", "Postern", "Linux", "Instructions", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Broker", "Postern", "Linux", "Instructions",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
     .executableTarget(name: "postern", dependencies: ["PosternCommands"], swiftSettings: swift),

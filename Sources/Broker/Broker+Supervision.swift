@@ -84,15 +84,11 @@ extension Broker {
     for message in supervision.take() {
       switch message {
       case .judge(let call): judge(call)
-      case .refused(let call, let reason, let object, let why):
-        observeProcesses()
-        if let asker = pinned(call.process) {
-          recordRefusal(
-            of: call, Refusal(reason), object: object, cause: why, subject: asker.subject,
-            executablePath: asker.executablePath)
-        } else {
-          recordRefusal(of: call, Refusal(reason), object: object, cause: why, subject: nil)
-        }
+      case .refused(let call, let reason, let object, let why, let facts, let start):
+        let process = ProcessResource(tgid: UInt32(bitPattern: call.process), start: start)
+        recordRefusal(
+          of: call, Refusal(reason), object: object, cause: why, subject: Broker.subject(facts, process: process),
+          executablePath: facts.executablePath ?? "")
       case .performed(let call, let object, let process): recordUse(of: call, object, process)
       case .recalled(let token, let outcomes): recalled(token, outcomes)
       case .ended(let id): supervisors[id] = nil

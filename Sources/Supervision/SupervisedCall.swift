@@ -1,4 +1,5 @@
 import Instructions
+import Linux
 
 /// A call that waits in the kernel for a verdict, as the thread that decides is told of it.
 public struct SupervisedCall: Sendable {
@@ -28,8 +29,9 @@ public struct SupervisedCall: Sendable {
 /// What supervisors tell the thread that decides.
 public enum SupervisorMessage: Sendable {
   case judge(SupervisedCall)
-  /// Let through without a grant, for this reason; nothing is to be answered.
-  case refused(SupervisedCall, reason: Reason, object: ObjectID?, why: String)
+  /// Let through without a grant, for this reason; nothing is to be answered. Who it was is told, because by now it may
+  /// have ended.
+  case refused(SupervisedCall, reason: Reason, object: ObjectID?, why: String, by: ProcessFacts, start: UInt64)
   /// Performed; for grants that want uses recorded.
   case performed(SupervisedCall, object: ObjectID, process: ProcessResource)
   /// What became of a recall that was started under this number.

@@ -30,14 +30,18 @@ struct SupervisorLoop: ~Copyable {
       }
       if ready.firstReadable {
         receive()
-      } else if ready.firstEnded {
+      } else if ready.firstEnded, (try? supervisor.listener.hasEnded) != false {
+        // poll(2) of a listener may say POLLERR where a signal came between; only a hang-up is the end.
         return
       }
     }
   }
 
   private mutating func receive() {
-    guard let received = try? supervisor.listener.receive(into: supervisor.ledger) else { return }
+    guard let received = try? supervisor.listener.receive(into: supervisor.ledger) else {
+      // For want of memory or timers (RLIMIT_SIGPENDING): what waits goes on waiting, without the thread spinning.
+      return Clock.sleep(nanoseconds: 5_000_000)
+    }
     guard case .notification(let notification) = received else { return }
     guard supervisor.ledger.begin(notification.id) else {
       // Too many calls of this filter wait for verdicts already.
@@ -98,8 +102,13 @@ struct SupervisorLoop: ~Copyable {
 
   /// Lets a call through that the kernel is going to refuse, and says so where refusals are recorded.
   func refuse(_ call: SupervisedCall, _ reason: Reason, object: ObjectID? = nil, _ why: String) {
+    if call.isPrivileged {
+      // While it waits: these are the facts of the process that called.
+      let facts = ProcessFacts(of: call.process)
+      let start = (try? ProcessPin.startTime(of: call.process)) ?? 0
+      supervisor.queue.post(.refused(call, reason: reason, object: object, why: why, by: facts, start: start))
+    }
     letThrough(call.id)
-    if call.isPrivileged { supervisor.queue.post(.refused(call, reason: reason, object: object, why: why)) }
   }
 
   // MARK: Deciding

@@ -129,7 +129,8 @@ let messageOfRunc = """
   @Test func `unknown keys are passed over, and have to be JSON all the same`() throws {
     let known = try decode(message(more: #","x":[1,-0.5e+9,{"y":[true,false,null,"\ud83d\ude00"]}]"#))
     #expect(known.pid == 7)
-    for wrong in ["01", "+1", "1.", "1e", ".5", "nul", "tru e", "'a'", #""\x""#, "[1,]", #"{"a"}"#, "\"\u{1}\"", "NaN"] {
+    for wrong in ["01", "+1", "1.", "1e", ".5", "nul", "tru e", "'a'", #""\x""#, "[1,]", #"{"a"}"#, "\"\u{1}\"", "NaN"]
+    {
       let given = refusal(message(more: #","x":\#(wrong)"#))
       #expect(given != nil, "\(wrong)")
     }
@@ -163,7 +164,9 @@ let messageOfRunc = """
   }
 
   @Test func `nesting has a bound, and is no recursion without one`() {
-    func nested(_ depth: Int) -> String { message(more: #","x":"# + String(repeating: "[", count: depth) + String(repeating: "]", count: depth)) }
+    func nested(_ depth: Int) -> String {
+      message(more: #","x":"# + String(repeating: "[", count: depth) + String(repeating: "]", count: depth))
+    }
     #expect(refusal(nested(JSONReader.deepest - 1)) == nil)
     #expect(refusal(nested(JSONReader.deepest)) == .json(.tooDeep))
     #expect(refusal(nested(200_000)) == .json(.tooDeep))

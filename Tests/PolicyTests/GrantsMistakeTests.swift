@@ -326,12 +326,12 @@ import Testing
         """#
     #expect(
       lines(text) == [
+        "p.yaml:11:60: warning: this path excludes handover: true",
         "p.yaml:11:92: warning: mmap: true is not in this version: nothing is mapped",
         "p.yaml:11:104: warning: accepted: recall is not in this version: opens are refused",
         "p.yaml:12:57: warning: path: direct is not in this version: opens are refused",
-        "p.yaml:13:61: warning: path: ring is not in this version: opens are refused",
-        "p.yaml:11:60: warning: this path excludes handover: true",
         "p.yaml:12:71: warning: on-stuck-revoke: kill has an effect only on what is handed over (handover: true)",
+        "p.yaml:13:61: warning: path: ring is not in this version: opens are refused",
       ])
   }
 

@@ -10,7 +10,9 @@ final class Scene {
   let folder: String
   let brokerUser: Account
   let applicationUser: Account
-  private let broker = Process()
+  private var broker = Process()
+  /// What the broker is started with beside its paths.
+  private let options: [String]
   private var actors: [Actor] = []
   private var descriptorsAtStart = 0
 
@@ -20,11 +22,13 @@ final class Scene {
   var brokerPID: Int32 { broker.processIdentifier }
 
   /// Runs `body` with a broker that serves `policy`, in which `$IMAGE` stands for an image file that begins with "AAAA",
-  /// `$FOLDER` for the scratch folder, `$USER` for the applications' user and `$ACTOR` for their program.
+  /// `$FOLDER` for the scratch folder, `$USER` for the applications' user and `$ACTOR` for their program; `options` are the
+  /// broker's, with the same words in them.
   static func run(
-    _ policy: String, broker: Account = .own, application: Account = .application, _ body: (Scene) throws -> Void
+    _ policy: String, broker: Account = .own, application: Account = .application, options: [String] = [],
+    _ body: (Scene) throws -> Void
   ) throws {
-    let scene = try Scene(broker, application)
+    let scene = try Scene(broker, application, options)
     defer { scene.end() }
     try scene.write("image", String(repeating: "A", count: 8192))
     try scene.write("policy.yaml", try scene.expand(policy))
@@ -33,7 +37,8 @@ final class Scene {
     scene.expectNothingLeft()
   }
 
-  private init(_ broker: Account, _ application: Account) throws {
+  private init(_ broker: Account, _ application: Account, _ options: [String]) throws {
+    self.options = options
     brokerUser = broker
     applicationUser = application
     folder = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString.prefix(8))"
@@ -60,9 +65,9 @@ final class Scene {
 
   private func start() throws {
     let line =
-      brokerUser.prefix + [
+      try brokerUser.prefix + [
         try Programs.path("posternd"), "--policy", policyPath, "--socket", socket, "--state-dir", folder + "/state",
-      ]
+      ] + options.map { try expand($0) }
     try write("errors", "")
     broker.executableURL = URL(fileURLWithPath: try Programs.path("launch"))
     broker.arguments = line
@@ -74,6 +79,18 @@ final class Scene {
     // What it opens for the first connection and the first record (the journal's segment) stays open.
     _ = try postern("read", "no-such-object")
     descriptorsAtStart = descriptorCount
+  }
+
+  /// Ends the broker at once, as a crash would.
+  func killBroker() {
+    kill(brokerPID, SIGKILL)
+    broker.waitUntilExit()
+  }
+
+  /// Starts a broker again where one was killed.
+  func startAgain() throws {
+    broker = Process()
+    try start()
   }
 
   /// What the broker has written on its standard error.
@@ -100,7 +117,12 @@ final class Scene {
 
   /// Starts another of the test programs, with the socket as its first argument.
   func start(_ program: String, arguments: [String]) throws -> Actor {
-    let actor = try Actor(applicationUser.prefix + [try Programs.path(program), socket] + arguments)
+    try start([try Programs.path(program), socket] + arguments, as: applicationUser)
+  }
+
+  /// Starts any program that does what it is told one line at a time.
+  func start(_ line: [String], as user: Account) throws -> Actor {
+    let actor = try Actor(user.prefix + line)
     actors.append(actor)
     return actor
   }
