@@ -71,7 +71,7 @@ let package = Package(
     .target(
       name: "PosternCommands",
       dependencies: [
-        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Broker",
+        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Supervision", "Broker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
