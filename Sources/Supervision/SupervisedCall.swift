@@ -36,6 +36,8 @@ public enum SupervisorMessage: Sendable {
   case performed(SupervisedCall, object: ObjectID, process: ProcessResource)
   /// What became of a recall that was started under this number.
   case recalled(UInt64, [Recall.Outcome])
+  /// Who holds what an earlier broker had handed over.
+  case found([Survey.Holder])
   /// No process uses the filter any more, or the listener is of no use.
   case ended(supervisor: UInt64)
 }
