@@ -28,6 +28,11 @@ struct LearnedPolicy {
 
   /// - Parameter interface: which one a packet socket is probably for; the call does not say.
   init(_ calls: [RefusedCall], interface: String) {
+    var calls = calls
+    for call in calls where !call.executable.isPolicyPath {
+      remark("the program \(call.executable.escapedForTerminal) has a path that no policy can name")
+    }
+    calls.removeAll { !$0.executable.isPolicyPath }
     // A disk that anybody writes is a writable one for all, so everything is looked at before anything is written.
     let subjects = calls.reduce(into: [RefusedCall.Subject]()) { subjects, call in
       LearnedPolicy.merge(call.subject, into: &subjects)
@@ -39,7 +44,7 @@ struct LearnedPolicy {
       case .success(let (keys, warnings)):
         objects.append(Object(name: name, keys: keys, warnings: warnings))
         names[subject.identity] = name
-      case .failure(let remark): remarks.append(remark.text)
+      case .failure(let obstacle): remark(obstacle.text)
       }
     }
     for call in calls {
@@ -51,6 +56,10 @@ struct LearnedPolicy {
         grants.append(Grant(application: application, object: object, operations: call.subject.operations))
       }
     }
+  }
+
+  private mutating func remark(_ text: String) {
+    if !remarks.contains(text) { remarks.append(text) }
   }
 
   /// The same device is one subject, whatever it was opened for.
@@ -170,6 +179,9 @@ extension RefusedCall.Device {
   }
 
   fileprivate var object: Result<(keys: String, warnings: [String]), Remark> {
+    guard path.isPolicyPath else {
+      return .failure(Remark(text: "\(path.escapedForTerminal), opened \(purpose), has a path that no policy can name"))
+    }
     if isBlock {
       return .success(
         (
@@ -255,8 +267,8 @@ extension String {
       switch scalar {
       case "\"": text += "\\\""
       case "\\": text += "\\\\"
-      case _ where scalar.value < 0x20 || (0x7F...0xA0).contains(scalar.value):
-        text += "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+      case _ where (0x80...0xA0).contains(scalar.value):
+        text += "\\x" + String(scalar.value, radix: 16)
       // Line and paragraph separators end lines in YAML; the byte order mark and what reorders text mislead.
       case _ where [0x2028, 0x2029, 0xFEFF].contains(scalar.value) || (0x200E...0x206F).contains(scalar.value):
         text +=
@@ -266,6 +278,13 @@ extension String {
       }
     }
     return text + "\""
+  }
+
+  /// Whether a policy can name it (postern.yaml(5)).
+  fileprivate var isPolicyPath: Bool {
+    let components = dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+    return hasPrefix("/") && utf8.count < 4096 && !unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }
+      && components.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." }
   }
 
   /// A name that a policy takes: letters, digits, dots, - and _, not starting with . or -, room for a number behind.
