@@ -71,18 +71,23 @@ let package = Package(
     .target(
       name: "PosternCommands",
       dependencies: [
-        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Broker",
+        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Supervision", "Broker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
     .executableTarget(
-      name: "posternd", dependencies: ["Broker", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      name: "posternd",
+      dependencies: [
+        "Broker", "Postern", "Linux", "Instructions",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: swift),
     .executableTarget(name: "postern", dependencies: ["PosternCommands"], swiftSettings: swift),
     .executableTarget(
       name: "benchmarks", dependencies: ["Audit", "Entity", "Linux", "Authority", "Instructions"],
       path: "Benchmarks/inprocess", swiftSettings: swift),
 
+    tests("LinuxTests", ["Linux", "CLinux", "Instructions"], exclude: ["Programs", "system-calls.txt"]),
     tests("InstructionsTests", ["Instructions", "KernelEntity"]),
     tests("AuthorityTests", ["Authority", "Instructions"]),
     tests("WireTests", ["Wire", "Instructions"]),
@@ -97,6 +102,7 @@ let package = Package(
     tests(
       "CommandsTests",
       ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
+    tests("BrokerTests", ["Broker", "Linux"]),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swift),
     tests("IntegrationTests", ["TestSupport", "Postern", "Linux", "Wire", "Instructions"]),
     tests("RunTests", ["TestSupport"]),

@@ -46,7 +46,9 @@ extension Broker {
       case .unix: needed.formUnion([.setuid, .setgid])
       // So does a socket that was made for it.
       case .raw, .packet: needed.insert(.chown)
-      case .tcp, .udp: break
+      // Newer kernels let nobody else put a filter on a TCP socket, which is what keeps a listener from listening again.
+      case .tcp: needed.insert(.netAdmin)
+      case .udp: break
       }
     }
     return needed

@@ -89,7 +89,7 @@ extension Broker {
         _ = journal.submit(failed, durability: .none)
         if caller == nil { report(mistakes.mistakes.map(\.line)) }
         return .mistakes(mistakes.mistakes)
-      case .policyFile(let failure), .system(let failure), .socket(let failure):
+      case .policyFile(let failure), .system(let failure), .socket(let failure), .agentSocket(let failure):
         failed.message = ByteString(failure.description)
         failed.errno = failure.errno
         _ = journal.submit(failed, durability: .none)

@@ -205,6 +205,7 @@ extension Broker {
     var next = nextExpiry ?? .max
     for grant in authority.grants { next = min(next, grant.expiry ?? .max) }
     for revoke in pendingRevokes { next = min(next, revoke.deadline) }
+    next = min(next, agent?.nextDeadline ?? .max)
     next = min(next, nextHandOverCheck)
     try? timer.arm(at: next == .max ? 0 : max(next, 1))
   }
@@ -217,6 +218,7 @@ extension Broker {
     _ = authority.expire(at: now)
     nextExpiry = next
     settleRevokes()
+    expireRuntimes(at: now)
     settleHandOvers(now: now)
     armTimer()
   }

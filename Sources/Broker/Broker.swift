@@ -26,6 +26,7 @@ public final class Broker {
   let witness: Epoll
   let processEvents: ProcessEvents?
   let listener: Descriptor
+  let agent: SeccompAgent?
   let signals: SignalDescriptor
   let timer: TimerDescriptor
   var interpreter: Interpreter
@@ -123,7 +124,9 @@ public final class Broker {
     } catch { throw .system(error) }
     opener = ObjectOpener(
       simulation: SimulatedBuses(),
-      own: BrokerFiles([configuration.socketPath, configuration.stateDirectory, configuration.policyFile]))
+      own: BrokerFiles(
+        [configuration.socketPath, configuration.stateDirectory, configuration.policyFile]
+          + (configuration.seccompAgent.map { [$0.path] } ?? [])))
     interpreter = Interpreter(entity: entity, pool: pool)
     journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
     do {
@@ -131,6 +134,11 @@ public final class Broker {
       // Connections inherit it (net/unix, unix_sock_inherit_flags), so that not even a first message comes unstamped.
       try MessageSocket.passCredentials(listener.rawValue)
     } catch { throw .socket(error) }
+    do throws(SystemError) {
+      agent = try configuration.seccompAgent.map { (agent) throws(SystemError) in
+        try SeccompAgent(path: agent.path, keeperArguments: agent.keeperArguments)
+      }
+    } catch { throw .agentSocket(error) }
     try registerPolicy()
     refillReserve()
     do {
@@ -154,6 +162,7 @@ public final class Broker {
     try epoll.add(signals.descriptor.rawValue, .readable, token: Token.signals.rawValue)
     try epoll.add(timer.descriptor.rawValue, .readable, token: Token.timer.rawValue)
     if processEvents != nil { try witness.add(eventsNumber, .readable, token: Broker.eventsToken) }
+    if let agent { try watch(agent) }
     try pool.start()
   }
 
@@ -185,6 +194,9 @@ public final class Broker {
     case .supervision: supervisorsReady()
     case .signals: handleSignals()
     case .timer: timerFired()
+    case .seccompAgent: acceptRuntimes()
+    case .listenerKeeper: keeperReady()
+    case .runtime(let id): runtimeReady(id)
     case nil: break
     }
   }
@@ -206,6 +218,7 @@ public final class Broker {
     pool.stop()
     journal.stop()
     try? removeFile(at: configuration.socketPath)
+    if let agent { try? removeFile(at: agent.path) }
   }
 
   private static func openJournal(
@@ -235,6 +248,8 @@ public enum BrokerFailure: Error, Sendable {
   case system(SystemError)
   /// The control socket: somebody answers there already, or it cannot be made.
   case socket(SystemError)
+  /// The socket that container runtimes send seccomp listeners to, or the process that keeps them.
+  case agentSocket(SystemError)
   case policyFile(SystemError)
   case policy(PolicyMistakes)
   case journal(JournalError)

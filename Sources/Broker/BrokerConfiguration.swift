@@ -5,11 +5,29 @@ public struct BrokerConfiguration: Sendable {
   public var socketPath: String
   public var stateDirectory: String
   public var version: String
+  public var seccompAgent: AgentConfiguration?
 
-  public init(policyFile: String, socketPath: String, stateDirectory: String, version: String) {
+  public init(
+    policyFile: String, socketPath: String, stateDirectory: String, version: String,
+    seccompAgent: AgentConfiguration? = nil
+  ) {
     self.policyFile = policyFile
     self.socketPath = socketPath
     self.stateDirectory = stateDirectory
     self.version = version
+    self.seccompAgent = seccompAgent
+  }
+}
+
+/// Where containers' seccomp listeners are taken, see `SeccompAgent`.
+public struct AgentConfiguration: Sendable {
+  public var path: String
+  /// The arguments with which this program, executed again, keeps listeners that are sent to it: argv, with the name
+  /// first. It serves the broker's own socket with them.
+  public var keeperArguments: [String]
+
+  public init(path: String, keeperArguments: [String]) {
+    self.path = path
+    self.keeperArguments = keeperArguments
   }
 }

@@ -7,10 +7,16 @@ public enum Daemon {
   /// Runs a broker in the foreground until SIGTERM or SIGINT.
   ///
   /// - Returns: the exit status: 0 stopped in order, 65 the policy has mistakes, 69 it cannot serve, 77 not permitted.
-  public static func run(policy: String?, socket: String?, stateDirectory: String?) -> Int32 {
-    let configuration = BrokerConfiguration(
+  ///
+  /// - Parameter seccompAgent: makes the settings of the agent for a broker that serves at the path it gets; nil: none.
+  public static func run(
+    policy: String?, socket: String?, stateDirectory: String?,
+    seccompAgent: (_ socketPath: String) -> AgentConfiguration? = { _ in nil }
+  ) -> Int32 {
+    var configuration = BrokerConfiguration(
       policyFile: policy ?? StandardPath.policy, socketPath: socket ?? StandardPath.socket,
       stateDirectory: stateDirectory ?? StandardPath.state, version: Version.text)
+    configuration.seccompAgent = seccompAgent(configuration.socketPath)
     do throws(BrokerFailure) {
       do throws(SystemError) {
         // Only where nobody chose a place: a mistyped path is to be an error.
@@ -21,6 +27,7 @@ public enum Daemon {
       for warning in broker.policyWarnings { StandardError.write(warning.line + "\n") }
       do throws(SystemError) {
         try broker.confine()
+        broker.surveyHandedOver()
         StandardError.write("posternd: ready\n")
         try Confinement.notify("READY=1\nSTATUS=serving \(configuration.socketPath)")
       } catch { throw .system(error) }
@@ -41,6 +48,10 @@ public enum Daemon {
     case .socket(let error):
       let hint = error.isAddressInUse ? " (another broker answers there)" : ""
       StandardError.write("posternd: the socket cannot be made: \(error)\(hint)\n")
+      return status(error)
+    case .agentSocket(let error):
+      let hint = error.isAddressInUse ? " (another agent answers there)" : ""
+      StandardError.write("posternd: the seccomp agent cannot be started: \(error)\(hint)\n")
       return status(error)
     case .journal(let error):
       StandardError.write("posternd: the audit journal in \(configuration.stateDirectory) cannot be opened: \(error)\n")

@@ -10,6 +10,9 @@ enum Token {
   case connection(UInt64)
   case channel(UInt64)
   case session(UInt64)
+  case seccompAgent
+  case listenerKeeper
+  case runtime(UInt64)
 
   private static let shift: UInt64 = 56
 
@@ -25,6 +28,9 @@ enum Token {
     case .connection(let id): 7 << Self.shift | id
     case .channel(let id): 8 << Self.shift | id
     case .session(let id): 9 << Self.shift | id
+    case .seccompAgent: 11 << Self.shift
+    case .listenerKeeper: 12 << Self.shift
+    case .runtime(let id): 13 << Self.shift | id
     }
   }
 
@@ -41,6 +47,9 @@ enum Token {
     case 7: self = .connection(id)
     case 8: self = .channel(id)
     case 9: self = .session(id)
+    case 11: self = .seccompAgent
+    case 12: self = .listenerKeeper
+    case 13: self = .runtime(id)
     default: return nil
     }
   }

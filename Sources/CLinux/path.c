@@ -12,6 +12,7 @@
 
 const uint64_t clinux_type_proc = PROC_SUPER_MAGIC;
 const uint64_t clinux_type_apparmor = AAFS_MAGIC;
+const uint64_t clinux_type_fuse = FUSE_SUPER_MAGIC;
 
 /* include/linux/statfs.h: reported in f_flags, but in no header for programs */
 #define STATFS_NOSYMFOLLOW 0x2000

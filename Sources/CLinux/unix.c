@@ -11,6 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* How long somebody who listens already is given to say so. */
+#define PROBE_MS 1000
+
 static int address_of(const char *path, struct sockaddr_un *address)
 {
 	size_t length = strlen(path);
@@ -35,7 +38,7 @@ static int fail(int fd)
 	return -1;
 }
 
-int clinux_unix_connect(const char *path, int timeout_ms)
+static int connect_to(const char *path, int type, int timeout_ms)
 {
 	struct timeval timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
 	struct sockaddr_un address;
@@ -43,7 +46,7 @@ int clinux_unix_connect(const char *path, int timeout_ms)
 
 	if (address_of(path, &address) < 0)
 		return -1;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	/* connect(2) of a unix socket waits, as long as a send would, where the listener's queue is full. */
@@ -54,6 +57,11 @@ int clinux_unix_connect(const char *path, int timeout_ms)
 		if (errno != EINTR)
 			return fail(fd);
 	return fd;
+}
+
+int clinux_unix_connect(const char *path, int timeout_ms)
+{
+	return connect_to(path, SOCK_SEQPACKET, timeout_ms);
 }
 
 /* Through O_PATH: whoever may write the folder could put a link to another file there. */
@@ -75,8 +83,9 @@ int clinux_unix_set_mode(const char *path, mode_t mode)
 	return result < 0 ? fail(node) : close(node);
 }
 
-int clinux_unix_listen(const char *path, mode_t mode, int backlog)
+int clinux_unix_listen(const char *path, enum clinux_unix_type type, mode_t mode, int backlog)
 {
+	int kind = type == CLINUX_UNIX_STREAM ? SOCK_STREAM : SOCK_SEQPACKET;
 	struct sockaddr_un address;
 	struct stat status;
 	int fd;
@@ -84,17 +93,19 @@ int clinux_unix_listen(const char *path, mode_t mode, int backlog)
 	if (address_of(path, &address) < 0)
 		return -1;
 	if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
-		int probe = clinux_unix_connect(path, 0);
+		int probe = connect_to(path, kind, PROBE_MS);
 
-		if (probe >= 0) {
+		if (probe >= 0)
 			close(probe);
+		/* EAGAIN: its queue is full. EPROTOTYPE: it is of the other type. */
+		if (probe >= 0 || errno == EAGAIN || errno == EPROTOTYPE) {
 			errno = EADDRINUSE;
 			return -1;
 		}
 		if (errno == ECONNREFUSED)
 			unlink(path);
 	}
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
 	/*

@@ -33,6 +33,9 @@ public enum Availability<Value: ~Copyable>: ~Copyable {
 @frozen public struct MessageSocketPair: ~Copyable {
   public var first: Descriptor
   public var second: Descriptor
+
+  /// Closes the second end and gives the first.
+  public consuming func takeFirst() -> Descriptor { first }
 }
 
 /// System calls on SOCK_SEQPACKET unix sockets, by descriptor number.
@@ -42,6 +45,23 @@ public enum MessageSocket {
     _ fd: Int32, into buffer: inout MessageBuffer, blocking: Bool = false
   ) throws(SystemError) -> Availability<ReceivedMessage> {
     var received = clinux_received()
+    guard try receive(fd, into: &buffer, blocking: blocking, &received) else { return .wouldBlock }
+    var attached = AttachedDescriptors(&received)
+    let count = attached.count
+    return .ready(
+      ReceivedMessage(
+        count: buffer.count,
+        sender: received.pid == 0 && received.uid == 0 && received.gid == 0
+          ? nil : SenderCredentials(pid: received.pid, uid: received.uid, gid: received.gid),
+        pidfd: received.pidfd >= 0 ? Descriptor(adopting: received.pidfd) : nil,
+        descriptor: count == 1 ? attached.take(0) : nil, descriptorCount: count,
+        truncated: received.data_truncated != 0 || received.control_truncated != 0))
+  }
+
+  /// recvmsg(2); false: it would wait.
+  static func receive(
+    _ fd: Int32, into buffer: inout MessageBuffer, blocking: Bool, _ received: inout clinux_received
+  ) throws(SystemError) -> Bool {
     do {
       try unsafe buffer.fill { (storage) throws(SystemError) -> Int in
         try retrying("recvmsg") {
@@ -50,28 +70,11 @@ public enum MessageSocket {
             fd, storage.baseAddress, storage.count, blocking ? 0 : Int32(MSG_DONTWAIT), &received)
         }
       }
+      return true
     } catch {
-      if error.errno == EAGAIN { return .wouldBlock }
+      if error.errno == EAGAIN { return false }
       throw error
     }
-    let count = Int(received.descriptor_count)
-    var attached: [Int32] = []
-    if count > 0 {
-      // SAFETY: a tuple of 253 numbers of the same type; the kernel's first `count` were copied there.
-      attached = unsafe withUnsafeBytes(of: &received.descriptors) {
-        unsafe Array($0.bindMemory(to: Int32.self).prefix(count))
-      }
-    }
-    var only: PeerDescriptor?
-    if count == 1 { only = PeerDescriptor(Descriptor(adopting: attached[0])) } else { PeerDescriptor.close(attached) }
-    return .ready(
-      ReceivedMessage(
-        count: buffer.count,
-        sender: received.pid == 0 && received.uid == 0 && received.gid == 0
-          ? nil : SenderCredentials(pid: received.pid, uid: received.uid, gid: received.gid),
-        pidfd: received.pidfd >= 0 ? Descriptor(adopting: received.pidfd) : nil,
-        descriptor: only.take(), descriptorCount: count,
-        truncated: received.data_truncated != 0 || received.control_truncated != 0))
   }
 
   /// Sends `bytes` as one datagram, with a descriptor where one is given; it stays open here.

@@ -8,7 +8,7 @@ extension MessageSocket {
       adopting: Int32(
         try retrying("listen", path) {
           // SAFETY: the string lives during the call.
-          unsafe Int(clinux_unix_listen(path, mode, backlog))
+          unsafe Int(clinux_unix_listen(path, CLINUX_UNIX_MESSAGES, mode, backlog))
         }))
   }
 

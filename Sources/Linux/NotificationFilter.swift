@@ -6,7 +6,8 @@ import Instructions
 /// The seccomp filter of a program that knows nothing of Postern: it notifies of a few system calls and allows all others.
 ///
 /// What it does not notify of meets the kernel's own checks as ever: the filter adds ways to authority and takes none.
-/// Calls of other architectures' ABIs (32-bit, x32) pass unnotified. See also `passed`.
+/// Calls of other architectures' ABIs (32-bit, x32) pass unnotified, and so do packet sockets that are asked for in the
+/// obsolete way (AF_INET with SOCK_PACKET, packet(7)). See also `passed`.
 public enum NotificationFilter {
   /// A test of one argument: the bits of `mask` are those of `value`.
   ///
@@ -69,7 +70,10 @@ public enum NotificationFilter {
     ("swapon", "as mount"),
     ("quotactl", "as mount"),
     ("acct", "needs CAP_SYS_PACCT; the kernel writes the file"),
-    ("perf_event_open", "opens no file"),
+    ("accept", "gives connections to a socket that was bound before"),
+    ("accept4", "as accept"),
+    ("ioctl", "opens what an open device leads to, the other end of a terminal for one"),
+    ("fanotify_init", "gives descriptors only to who has CAP_SYS_ADMIN"),
   ]
 
   /// Puts the filter on the calling thread, for good; programs and threads that it starts inherit it.
@@ -78,7 +82,7 @@ public enum NotificationFilter {
   /// notified of, too, and fail with ENOSYS once nobody holds the listener.
   ///
   /// - Returns: the listener, close-on-exec; make a `NotificationListener` of it where it is used.
-  /// - Throws: EBUSY where the thread has a filter with a listener already: the kernel has room for one.
+  /// - Throws: EBUSY where the thread has a filter already whose listener somebody holds: the kernel has room for one.
   public static func install(_ calls: NotifiedCalls) throws(SystemError) -> Descriptor {
     let program = try program(calls)
     return Descriptor(

@@ -78,7 +78,8 @@ public struct NotificationListener: ~Copyable, Sendable {
 
   /// Receives a notification without waiting; its caller then waits for an answer until it is killed.
   ///
-  /// Where another holder takes the same notification at the same moment it may take 20 ms to find out.
+  /// Where another holder takes the same notification at the same moment it may take 20 ms to find out. `wouldBlock` may
+  /// be said although a notification waits, so the descriptor is to be polled level-triggered.
   ///
   /// - Parameter ledger: the kernel writes the notification there, so that it is known also where this process ends
   ///   before the call returns. It stands there until the next receive: `begin` it before, or answer it.
@@ -156,6 +157,9 @@ public struct NotificationListener: ~Copyable, Sendable {
   }
 
   /// Puts a copy of a descriptor into the caller's table and answers with its number there, in one step.
+  ///
+  /// For a thread that blocks every signal, as `Thread` makes them: where a signal takes it out of the middle, the kernel
+  /// answers the caller with the number 0 (seccomp_notify_addfd in kernel/seccomp.c).
   ///
   /// - Throws: EMFILE and the like where the caller's table has no room; the call then waits on, and is to be failed.
   public borrowing func inject(_ id: UInt64, _ descriptor: borrowing Descriptor, closeOnExec: Bool)

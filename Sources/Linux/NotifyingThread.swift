@@ -28,7 +28,7 @@ public struct NotifyingThread: ~Copyable, Sendable {
     let pidfd = try ProcessPin.handle(of: tgid)
     let thread = threadHandle ? try Self.handle(ofThread: tid) : nil
     // Opened by number: they are the thread's if the thread is in that process now.
-    guard try Self.process(of: "/proc/\(tgid)/task/\(tid)/status") == tgid else {
+    guard ProcessFacts.identity("/proc/\(tgid)/task/\(tid)") != nil else {
       throw SystemError(errno: ESRCH, operation: "notifying thread", path: "\(tid)")
     }
     self.tid = tid
@@ -48,7 +48,8 @@ public struct NotifyingThread: ~Copyable, Sendable {
   }
 
   private static func process(of path: String) throws(SystemError) -> Int32 {
-    let status = try StatusFile(path)
+    // Among the first lines; the rest is not needed, and would cost most of the time.
+    let status = try StatusFile(path, limit: 512)
     guard let process: Int32 = status.number("Tgid:", 1) else { throw status.invalid("Tgid") }
     return process
   }
@@ -123,7 +124,7 @@ public struct NotifyingThread: ~Copyable, Sendable {
     return ThreadFacts(
       effectiveUID: effectiveUID, fsUID: fsUID, fsGID: fsGID, groups: groups, effectiveCapabilities: capabilities,
       umask: status.number("Umask:", 1, radix: 8), networkNamespace: ProcessFacts.identity(root + "/ns/net"),
-      noNewPrivileges: noNewPrivileges != 0)
+      userNamespace: ProcessFacts.identity(root + "/ns/user"), noNewPrivileges: noNewPrivileges != 0)
   }
 }
 
@@ -134,13 +135,25 @@ public struct ThreadFacts: Sendable, Hashable {
   public var fsGID: UInt32
   /// Supplementary groups.
   public var groups: [UInt32]
-  /// Bit N is capability N, in the thread's own user namespace.
+  /// Bit N is capability N: over what belongs to the thread's user namespace, which need not be ours.
   public var effectiveCapabilities: UInt64
   /// nil for a thread that is ending.
   public var umask: UInt32?
   /// nil where the broker may not look at it (ptrace(2), PTRACE_MODE_READ).
   public var networkNamespace: ProcessFacts.File?
+  /// nil as above.
+  public var userNamespace: ProcessFacts.File?
   public var noNewPrivileges: Bool
+}
+
+extension ThreadFacts {
+  /// Whether it has this capability over what our own user namespace governs: in a namespace of its own a process may
+  /// have every capability and no privilege here (user_namespaces(7)).
+  public func holds(_ capability: Capability) -> Bool {
+    userNamespace == Self.ownUserNamespace && effectiveCapabilities & (1 << UInt64(capability.rawValue)) != 0
+  }
+
+  private static let ownUserNamespace = ProcessFacts.identity("/proc/self/ns/user")
 }
 
 /// /proc/PID/status by its lines; a name within it cannot break a line, the kernel escapes it.
@@ -148,10 +161,10 @@ private struct StatusFile {
   private let path: String
   private var lines: [String: [Substring]] = [:]
 
-  init(_ path: String) throws(SystemError) {
+  init(_ path: String, limit: Int = 65536) throws(SystemError) {
     self.path = path
     do {
-      for line in String(decoding: try ProcFile.read(path), as: UTF8.self).split(separator: "\n") {
+      for line in String(decoding: try ProcFile.read(path, limit: limit), as: UTF8.self).split(separator: "\n") {
         let words = line.split { $0 == "\t" || $0 == " " }
         if let key = words.first { lines[String(key)] = words }
       }

@@ -59,16 +59,3 @@ public struct SocketDescription: Sendable, Hashable {
     try SocketDescription(of: try Descriptor.socket(.unixStream, networkNamespace: namespacePath)).network
   }
 }
-
-extension Descriptor {
-  /// Ends receiving, accepting and connecting for everybody who holds this socket, for good: shutdown(2), and a locked
-  /// filter that drops everything, since a holder may listen again on a socket that was shut down.
-  ///
-  /// What was queued or accepted before stays. Raw and packet sockets can still send.
-  ///
-  /// - Throws: EPERM where a holder has locked a filter of its own: then the shutdown was done and can be undone by it.
-  public borrowing func recallSocket() throws(SystemError) {
-    let number = rawValue
-    _ = try retrying("setsockopt(SO_ATTACH_FILTER)") { Int(clinux_socket_recall(number)) }
-  }
-}

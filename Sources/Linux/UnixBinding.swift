@@ -36,8 +36,10 @@ public struct UnixBinding {
   /// the directory.
   ///
   /// The directory is resolved in the program's root and pinned; if it is the expected one the socket is bound there and
-  /// nowhere else. The file belongs to the program and has the mode that its umask leaves. getsockname(2) then tells the
-  /// last component only, which is the name that was bound from the pinned directory.
+  /// nowhere else. The file belongs to the program and has the mode that its umask leaves.
+  ///
+  /// getsockname(2) tells the name that was bound. That is the program's own where it is absolute, means the same in our
+  /// root, and only root can change where it leads; else it is the last component, bound from the pinned directory.
   ///
   /// - Parameters:
   ///   - socket: fetched from the program and checked to be an unbound unix socket.
@@ -61,10 +63,10 @@ public struct UnixBinding {
     }
     let (fd, place) = (socket.rawValue, directory.rawValue)
     var raw = clinux_bind_as(uid: owner.user, gid: owner.group, umask: owner.umask)
-    let last = split.name
+    let bound = surroundings.isSteady(split.directory) ? split.directory + split.name : split.name
     _ = try retrying("bind") {
       // SAFETY: the array and the structure live during the call, and the array's size is passed.
-      unsafe Int(clinux_unix_bind_as(fd, place, last, last.count, &raw))
+      unsafe Int(clinux_unix_bind_as(fd, place, bound, bound.count, &raw))
     }
   }
 
@@ -84,5 +86,28 @@ public struct UnixBinding {
     let name = Array(path[end...])
     guard !name.isEmpty, name != Array(".".utf8), name != Array("..".utf8) else { return nil }
     return (end == 0 ? Array(".".utf8) : Array(path[..<end]), name)
+  }
+}
+
+extension PathSurroundings {
+  /// Whether nobody but root can make `path` lead to another directory than it does now, and it leads there from our root
+  /// too: then it can be looked up a second time.
+  ///
+  /// Every directory that something is looked up in belongs to root, and nobody else may write to it; there is no
+  /// symbolic link and no FUSE file system, which may say anything about its files' owners, on the way.
+  fileprivate borrowing func isSteady(_ path: [UInt8]) -> Bool {
+    let slash = UInt8(ascii: "/")
+    guard path.first == slash, let root = try? openPath(AT_FDCWD, "/", CLINUX_PATH_DIRECTORY),
+      let place = try? PathPlace(root), place == rootPlace
+    else { return false }
+    var directory = root
+    for name in path.split(separator: slash) {
+      guard let facts = try? pathFacts(directory), facts.uid == 0, facts.mode & (S_IWGRP | S_IWOTH) == 0,
+        facts.type != clinux_type_fuse, !name.elementsEqual("..".utf8),
+        let next = try? openPath(directory.rawValue, name, CLINUX_PATH_DIRECTORY)
+      else { return false }
+      directory = next
+    }
+    return true
   }
 }

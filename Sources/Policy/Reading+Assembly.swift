@@ -71,7 +71,30 @@ extension Reading {
       error(entry.place, "accepted: recall does not work on path: ring")
     }
     if foreign.isEmpty { warnAboutNothing(grant, rule, object) }
+    warnAboutHandover(grant, rule, object)
     return rule
+  }
+
+  /// Says what a descriptor that is given away cannot keep to: nothing of it may come as a surprise.
+  private func warnAboutHandover(_ grant: DraftGrant, _ rule: GrantRule, _ object: ObjectDefinition) {
+    guard rule.handover else {
+      if rule.killOnStuckRevoke, let entry = grant.fields["on-stuck-revoke"] {
+        warn(entry.place, "on-stuck-revoke: kill has an effect only on what is handed over (handover: true)")
+      }
+      return
+    }
+    guard let entry = grant.fields["handover"] else { return }
+    if rule.path == .only(.mediated) || rule.path == .only(.ring), let path = grant.fields["path"] {
+      warn(path.place, "this path excludes handover: true")
+    } else if let obstacle = object.handoverObstacle(rule) {
+      warn(entry.place, "handover: true has no effect on \"\(object.name)\": \(obstacle)")
+    } else {
+      let unchecked = object.whatNobodyChecks(rule)
+      if !unchecked.isEmpty { warn(entry.place, "handover: true: \(unchecked)") }
+    }
+    guard rule.onExec == .keep || grant.fields["on-exec"] == nil else {
+      return warn(entry.place, "handover: true: a descriptor lives through an exec, whatever on-exec says")
+    }
   }
 
   /// Keys that mean nothing for the object's kind: they can widen nothing, but a limit that limits nothing misleads.

@@ -71,9 +71,7 @@ extension Reading {
     case .only: missing.append(("path", "opens are refused"))
     }
     if rule.recallAccepted { missing.append(("accepted", "opens are refused")) }
-    if rule.handover { missing.append(("handover", "nothing is handed over")) }
     if rule.mmap { missing.append(("mmap", "nothing is mapped")) }
-    if rule.killOnStuckRevoke { missing.append(("on-stuck-revoke", "a stuck revoke is reported and nobody killed")) }
     for (key, effect) in missing {
       guard let entry = fields[key] else { continue }
       warn(entry.place, "\(key)\(setting(entry)) is not in this version: \(effect)")

@@ -94,7 +94,8 @@ public struct ListenerKeeper: ~Copyable {
     case Token.connection: try lookAtConnection()
     default:
       guard let held = listeners[event.token] else { return }
-      if event.events.contains(.hangUp) || event.events.contains(.error) {
+      // POLLERR alone is no end: the kernel says it where a signal came between (kernel/seccomp.c, seccomp_notify_poll).
+      if try held.listener.hasEnded {
         try epoll.remove(held.listener.descriptor.rawValue)
         listeners[event.token] = nil
       } else if !held.isSupervised {

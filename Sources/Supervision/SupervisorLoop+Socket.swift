@@ -8,6 +8,8 @@ extension SupervisorLoop {
     let call = SocketCall(
       domain: Int32(truncatingIfNeeded: registers.0), type: Int32(truncatingIfNeeded: registers.1),
       ipProtocol: Int32(truncatingIfNeeded: registers.2))
+    // A filter of ours notifies of no other; a container's own may notify of every socket.
+    guard call.isPacket || call.isRaw else { return letThrough(notification.id) }
     let caller = try self.caller(notification.thread)
     let facts = try caller.thread.facts()
     guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
@@ -16,7 +18,7 @@ extension SupervisorLoop {
       .filter { $0.networkIdentity != nil && $0.networkIdentity == network }
       .map { PreparedCall.Candidate(entry: $0, needed: OperationSet([.send, .receive]), suffices: .any) }
     let told = told(
-      notification, caller, candidates, opcode: .receive, text: call.text, isPrivileged: !facts.has(.netRaw))
+      notification, caller, candidates, opcode: .receive, text: call.text, isPrivileged: !facts.holds(.netRaw))
     guard !candidates.isEmpty else {
       return refuse(told, .noSuchObject, "no object of the policy is such a socket in this network namespace")
     }

@@ -326,12 +326,28 @@ import Testing
         """#
     #expect(
       lines(text) == [
-        "p.yaml:11:76: warning: handover: true is not in this version: nothing is handed over",
+        "p.yaml:11:60: warning: this path excludes handover: true",
         "p.yaml:11:92: warning: mmap: true is not in this version: nothing is mapped",
         "p.yaml:11:104: warning: accepted: recall is not in this version: opens are refused",
         "p.yaml:12:57: warning: path: direct is not in this version: opens are refused",
-        "p.yaml:12:71: warning: on-stuck-revoke: kill is not in this version: a stuck revoke is reported and nobody killed",
+        "p.yaml:12:71: warning: on-stuck-revoke: kill has an effect only on what is handed over (handover: true)",
         "p.yaml:13:61: warning: path: ring is not in this version: opens are refused",
+      ])
+  }
+
+  @Test func `what a descriptor that is given away cannot keep to is a warning`() {
+    let text =
+      Self.base + #"""
+          - { application: app, object: rw, operations: [read, write], handover: true }
+          - { application: app, object: dns, operations: [receive], handover: true, on-exec: drop }
+          - { application: app, object: web, operations: [bind], handover: true }
+
+        """#
+    #expect(
+      lines(text) == [
+        "p.yaml:11:64: warning: handover: true: the holder can also discard",
+        "p.yaml:12:61: warning: handover: true: the holder can send to every address, whatever send-to says",
+        "p.yaml:12:61: warning: handover: true: a descriptor lives through an exec, whatever on-exec says",
       ])
   }
 

@@ -34,6 +34,7 @@ int clinux_path_facts(int fd, struct clinux_path_facts *out);
 
 extern const uint64_t clinux_type_proc;
 extern const uint64_t clinux_type_apparmor;
+extern const uint64_t clinux_type_fuse;
 
 /* The text of the symbolic link that fd pins; capacity bytes mean that it was cut. */
 ssize_t clinux_path_read_link(int fd, uint8_t *text, size_t capacity);

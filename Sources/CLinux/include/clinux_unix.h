@@ -14,11 +14,16 @@ struct clinux_peer {
 /* SO_PEERCRED (unix(7)); -1 with errno. */
 int clinux_unix_peer(int fd, struct clinux_peer *out);
 
+enum clinux_unix_type {
+	CLINUX_UNIX_MESSAGES, /* SOCK_SEQPACKET */
+	CLINUX_UNIX_STREAM,
+};
+
 /*
- * A SOCK_SEQPACKET listener at path with the given file mode, non-blocking and close-on-exec. A socket that nobody
+ * A listener at path with the given file mode, non-blocking and close-on-exec. A socket that nobody
  * answers on is replaced, anything else at path is left alone. -1 with errno (EADDRINUSE: somebody answers).
  */
-int clinux_unix_listen(const char *path, mode_t mode, int backlog);
+int clinux_unix_listen(const char *path, enum clinux_unix_type type, mode_t mode, int backlog);
 
 /* Gives the socket at path (nothing else, no link) this mode; -1 with errno, EBADF for what is no socket. */
 int clinux_unix_set_mode(const char *path, mode_t mode);
