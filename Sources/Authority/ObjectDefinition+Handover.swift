@@ -28,7 +28,13 @@ extension ObjectDefinition {
   /// address of the bus. Which operations are done with what is given nobody checks; `whatNobodyChecks` tells.
   public func handoverObstacle(_ rule: GrantRule) -> String? {
     switch specification {
-    case .socket: return nil
+    case .socket(let socket):
+      switch socket.endpoint {
+      // It could not be told from the program's other sockets, so that it could not be taken back.
+      case .tcp(let address), .udp(let address):
+        return address.port == 0 ? "a port of the kernel's choice needs no grant: anybody may bind port 0" : nil
+      case .unix, .raw, .packet: return nil
+      }
     case .disk: return nil
     case .bus(let bus):
       switch bus.device {

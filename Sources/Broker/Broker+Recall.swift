@@ -35,13 +35,17 @@ extension Broker {
 
   /// The same for those that hold without an association.
   func recallTargets(formerly selected: (FormerHolder) -> Bool) -> [Recall.Target] {
-    formerHolders.removeAll { former in
-      (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
-    }
+    forgetEndedHolders()
     return formerHolders.filter(selected).compactMap { former in
       objects[former.object].flatMap {
         target(AssociationID(rawValue: 0), $0, former.process, killsStuck: former.killsStuck)
       }
+    }
+  }
+
+  private func forgetEndedHolders() {
+    formerHolders.removeAll { former in
+      (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
     }
   }
 
@@ -134,6 +138,11 @@ extension Broker {
 
   func noteFormerHolder(_ object: ObjectID, _ application: String, _ process: ProcessResource) {
     guard let name = objects[object]?.definition.name else { return }
+    // A server that forks for each request must not make this longer than twice what lives.
+    if formerHolders.count >= formerHoldersBound {
+      forgetEndedHolders()
+      formerHoldersBound = max(64, 2 * formerHolders.count)
+    }
     formerHolders.append(
       FormerHolder(
         object: object, application: application, process: process,
@@ -153,10 +162,16 @@ extension Broker {
     guard let entry = processes[parent] else { return }
     for (objectID, id) in entry.associations {
       guard let owner = associationOwners[id], owner.authorization.path == .handover,
-        owner.authorization.onFork == .inherit, let object = objects[objectID],
-        let held = entity.record(for: objectID, process: entry.resource), held.state == .live
+        let object = objects[objectID], let held = entity.record(for: objectID, process: entry.resource),
+        held.state == .live
       else { continue }
-      inherit(held, owner, object, from: entry, to: child)
+      if owner.authorization.onFork == .inherit {
+        inherit(held, owner, object, from: entry, to: child)
+      } else if let start = try? ProcessPin.startTime(of: child) {
+        // Not allowed to use it, and nobody keeps it from doing so: it has to be found when its parent has ended, too.
+        noteFormerHolder(
+          objectID, owner.authorization.application, ProcessResource(tgid: UInt32(child), start: start))
+      }
     }
   }
 

@@ -295,17 +295,32 @@ int clinux_socket_facts(int fd, struct clinux_socket_facts *facts)
 	return 0;
 }
 
+/* BPF_RET|BPF_K 0: accept no byte of any packet. */
+static const struct sock_filter nothing = { .code = BPF_RET | BPF_K, .k = 0 };
+
+/* SO_GET_FILTER counts instructions; EINVAL: there are more than one. */
+static int drops_everything(int fd)
+{
+	struct sock_filter filter;
+	socklen_t count = 1;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, &filter, &count) && count == 1 &&
+	       filter.code == nothing.code && filter.k == nothing.k;
+}
+
 int clinux_socket_recall(int fd)
 {
-	/* BPF_RET|BPF_K 0: accept no byte of any packet. */
-	struct sock_filter nothing = { .code = BPF_RET | BPF_K, .k = 0 };
-	struct sock_fprog program = { .len = 1, .filter = &nothing };
-	int on = 1, error = 0;
+	struct sock_fprog program = { .len = 1, .filter = (struct sock_filter *)&nothing };
+	int on = 1, locked = 0, error = 0;
 
 	/* The filter first: a holder that listens again right after the shutdown must find it. */
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)))
+	    setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on))) {
 		error = errno;
+		/* It was recalled before, under another holder's name. */
+		if (error == EPERM && drops_everything(fd) && !number_option(fd, SO_LOCK_FILTER, &locked, sizeof(locked)) && locked)
+			error = 0;
+	}
 	/* ENOTCONN: there was nothing to end. EOPNOTSUPP: packet(7) has no shutdown. */
 	if (shutdown(fd, SHUT_RDWR) && errno != ENOTCONN && errno != EOPNOTSUPP && !error)
 		error = errno;

@@ -8,6 +8,8 @@ extension Descriptor {
   ///
   /// Needs CAP_NET_ADMIN over the socket's network namespace for TCP (kernels of 2026, stable ones too).
   ///
+  /// Succeeds again where it has been done before: several processes can hold the same socket.
+  ///
   /// - Throws: EPERM without that, and where a holder has locked the filter (`SocketDescription.isFilterLocked` before the
   ///   call): then the socket was shut down, and a TCP listener can listen again.
   public borrowing func recallSocket() throws(SystemError) {

@@ -102,11 +102,11 @@ public struct Recall: Sendable {
     _ taken: inout Set<UInt64>
   ) -> String? {
     if !taken.contains(description.cookie) {
-      guard !description.isFilterLocked else {
-        try? socket.recallSocket()
-        return "the program has locked a filter of its own on the socket, so that it can listen again"
+      // Locked by an earlier recall, the filter is ours, and this succeeds.
+      do throws(SystemError) { try socket.recallSocket() } catch {
+        return description.isFilterLocked
+          ? "the program has locked a filter of its own on the socket, so that it can listen again" : "\(error)"
       }
-      do { try socket.recallSocket() } catch { return "\(error)" }
       taken.insert(description.cookie)
     }
     switch endpoint {

@@ -178,6 +178,17 @@ import Testing
     #expect(try SocketDescription(of: socket).isFilterLocked == (failure == nil))
   }
 
+  @Test(.enabled(if: Tier.root, "needs root"))
+  func `a socket that was recalled before is recalled again`() throws {
+    let socket = try Descriptor.socket(.tcp(.ipv4))
+    let address = try listen(socket)
+    try socket.recallSocket()
+    try socket.listen(backlog: 8)
+    try socket.recallSocket()
+    #expect(try SocketDescription(of: socket).isFilterLocked)
+    #expect(try connects(to: address) == false)
+  }
+
   @Test func `a holder that has locked a filter of its own is found out, and told`() throws {
     let socket = try Descriptor.socket(.tcp(.ipv4))
     let address = try listen(socket)

@@ -79,8 +79,8 @@ ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, s
 int clinux_socket_facts(int fd, struct clinux_socket_facts *facts);
 /*
  * Ends receiving and connecting for everybody who holds the socket, for good: a filter that drops everything, locked,
- * then shutdown(2). Both are done, whichever fails. EPERM: a holder has locked a filter of its own before, or we have no
- * CAP_NET_ADMIN for a TCP socket (net/core/sock.c of 2026).
+ * then shutdown(2). Both are done, whichever fails; where both were done before it succeeds again. EPERM: a holder has
+ * locked a filter of its own before, or we have no CAP_NET_ADMIN for a TCP socket (net/core/sock.c of 2026).
  */
 int clinux_socket_recall(int fd);
 
