@@ -38,7 +38,7 @@ public final class RunningBroker {
     process.standardInput = FileHandle.nullDevice
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/errors"))
     try process.run()
-    guard eventually({ errors.contains("posternd: ready") || !process.isRunning }), process.isRunning
+    guard eventually(within: 30, { errors.contains("posternd: ready") || !process.isRunning }), process.isRunning
     else { throw HarnessFailure(description: "the broker does not start: \(errors)") }
   }
 
@@ -68,6 +68,14 @@ public final class RunningBroker {
   /// How many descriptors it holds now.
   public var descriptorCount: Int {
     (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count) ?? 0
+  }
+
+  /// What they are.
+  public var descriptors: [String] {
+    let folder = "/proc/\(pid)/fd"
+    return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).map { number in
+      "\(number): " + ((try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(number)")) ?? "")
+    }
   }
 
   /// Its resident memory now, KiB.

@@ -31,6 +31,8 @@ def serve(listening, text):
     connection.close()
 
 
+if len(sys.argv) > 1:
+    print(sys.argv[1], flush=True)
 names["listener"] = listener
 names["serve"] = serve
 for line in sys.stdin:

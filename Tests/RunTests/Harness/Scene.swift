@@ -130,7 +130,7 @@ final class Scene {
     }
     #expect(ended, "programs do not end")
     let isBack = eventually { wasRestarted || broker.descriptorCount <= descriptorsAtStart }
-    #expect(isBack, "the broker kept descriptors: \(broker.descriptorCount), \(descriptorsAtStart) at the start")
+    #expect(isBack, "the broker kept descriptors: \(broker.descriptors), \(descriptorsAtStart) at the start")
     #expect(broker.isRunning, "the broker ended: \(broker.errors)")
     let status = broker.end()
     #expect(status == 0, "\(broker.errors)")
