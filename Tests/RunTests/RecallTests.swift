@@ -145,6 +145,8 @@ struct RecallTests {
       let program = try scene.python()
       #expect(try program("w = tcp(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)") == "ok")
       let other = try scene.python()
+      // It has started: after a revoke it would not.
+      #expect(try other("1") == "1")
       let revoked = try scene.postern("revoke", "--object", "wire")
       #expect(revoked.status == 0, "\(revoked.output)\(revoked.errors)")
       #expect(program.heard() == "ended")
