@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// An OCI bundle with busybox in it, run by crun.
 final class Container {
@@ -69,7 +70,7 @@ final class Container {
 
   /// Waits for its end by itself, and gives its exit status.
   func waitForEnd() -> Int32 {
-    guard Scene.eventually({ !process.isRunning }) else {
+    guard eventually({ !process.isRunning }) else {
       end()
       return -1
     }
