@@ -71,7 +71,7 @@ let package = Package(
     .target(
       name: "PosternCommands",
       dependencies: [
-        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Broker",
+        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Supervision", "Broker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
@@ -103,7 +103,9 @@ let package = Package(
       "CommandsTests",
       ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
     tests("BrokerTests", ["Broker", "Linux"]),
-    tests("IntegrationTests", ["Postern", "Linux", "Wire", "Instructions"]),
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swift),
+    tests("IntegrationTests", ["TestSupport", "Postern", "Linux", "Wire", "Instructions"]),
+    tests("RunTests", ["TestSupport"]),
     tests("HostileTests", ["Wire", "Instructions"], exclude: ["Programs"]),
   ]
 )

@@ -11,7 +11,8 @@ extension ProcessSurroundings {
     do {
       let pair = try MessageSocket.pair()
       try OwnProcess.spawnDetached(["postern", "keep", "--socket", socket], pair.second)
-      let keeper = ProcessSurroundings.first(of: pair)
+      // The other end is the keeper's alone: when it ends, ours has to say so.
+      let keeper = pair.takeFirst()
       let listener = try ProcessSurroundings.installFilter(calls)
       switch try ListenerKeeper.submit(listener, calls, to: keeper) {
       case .supervised: return
@@ -30,9 +31,6 @@ extension ProcessSurroundings {
       throw CommandFailure(.bug, "\(error)")
     }
   }
-
-  /// The other end is the keeper's alone: when it ends, ours has to say so.
-  private static func first(of pair: consuming MessageSocketPair) -> Descriptor { pair.first }
 
   static func installFilter(_ calls: NotifiedCalls) throws(CommandFailure) -> Descriptor {
     do { return try NotificationFilter.install(calls) } catch {

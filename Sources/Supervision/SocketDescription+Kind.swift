@@ -41,7 +41,3 @@ extension NetworkAddress {
     return NetworkAddress(family: .ipv4, bytes: inner, port: port)
   }
 }
-
-extension ThreadFacts {
-  func has(_ capability: Capability) -> Bool { effectiveCapabilities & (1 << UInt64(capability.rawValue)) != 0 }
-}

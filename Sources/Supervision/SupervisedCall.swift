@@ -36,14 +36,16 @@ public enum SupervisorMessage: Sendable {
   case performed(SupervisedCall, object: ObjectID, process: ProcessResource)
   /// What became of a recall that was started under this number.
   case recalled(UInt64, [Recall.Outcome])
+  /// Who holds what an earlier broker had handed over.
+  case found([Survey.Holder])
   /// No process uses the filter any more, or the listener is of no use.
   case ended(supervisor: UInt64)
 }
 
 /// What the thread that decides answers.
 public enum SupervisedVerdict: Sendable, Hashable {
-  /// The process has an association for this object, recorded.
-  case associated(ObjectID, ProcessResource)
+  /// The process has an association for this object, recorded. `recordsUses`: what is performed is to be told.
+  case associated(ObjectID, ProcessResource, recordsUses: Bool)
   /// Recorded; the call is let through to the kernel's own checks.
   case refused
 }

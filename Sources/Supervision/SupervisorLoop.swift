@@ -59,11 +59,12 @@ struct SupervisorLoop: ~Copyable {
       guard let call = waiting.removeValue(forKey: id) else { continue }
       switch verdict {
       case .refused: letThrough(id)
-      case .associated(let object, let process):
+      case .associated(let object, let process, let recordsUses):
         guard let candidate = call.candidates.first(where: { $0.entry.id == object }) else {
           letThrough(id)
           continue
         }
+        call.caller.recordsUses[object] = recordsUses ? true : nil
         remember(call.caller, object, process)
         perform(call, candidate, as: process, mayAsk: false)
       }
@@ -155,7 +156,9 @@ struct SupervisorLoop: ~Copyable {
     }
     guard (try? supervisor.listener.isValid(call.told.id)) == true else { return supervisor.ledger.end(call.told.id) }
     perform(granted, call, candidate)
-    supervisor.queue.post(.performed(call.told, object: candidate.entry.id, process: process))
+    if call.caller.recordsUses[candidate.entry.id] == true {
+      supervisor.queue.post(.performed(call.told, object: candidate.entry.id, process: process))
+    }
   }
 
   private func perform(

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// A broker that is a seccomp agent too, and addresses of its own for containers.
 enum Agent {
@@ -34,13 +35,13 @@ extension Scene {
   var agentSocket: String { folder + "/agent" }
 
   /// Starts the double of a container runtime, which has to be the broker's user to be let in.
-  func runtime() throws -> Actor { try start([try Programs.path("runtime"), agentSocket], as: brokerUser) }
+  func runtime() throws -> Dialogue { try start([try Programs.path("runtime"), agentSocket], as: brokerUser) }
 
   /// A double that has done all that a runtime does, and is now the container: of the applications' user, with a filter
   /// that notifies, whose listener the agent has.
   ///
   /// - Parameter send: how the message is sent.
-  func container(_ id: String = "box", send: String = "send 100000 l") throws -> Actor {
+  func container(_ id: String = "box", send: String = "send 100000 l") throws -> Dialogue {
     let container = try runtime()
     for line in ["connect", "crun \(id)", "filter", send, "forget", "become 65534"] {
       let answer = try container(line)

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// The seccomp agent, against a program that speaks to it as crun does, byte for byte, and in every wrong way.
@@ -14,7 +15,7 @@ import Testing
     }
     #expect(!FileManager.default.fileExists(atPath: socket), "the agent's socket is left in \(folder)")
     // Its broker has ended, and so have the containers.
-    let isGone = Scene.eventually { left.map { Agent.keepers($0).isEmpty } ?? true }
+    let isGone = eventually { left.map { Agent.keepers($0).isEmpty } ?? true }
     #expect(isGone, "a keeper is left")
   }
 
@@ -98,7 +99,7 @@ import Testing
         #expect(answer == "ok", "\(line.prefix(40))")
       }
       if wrong.lines.last != "close" { #expect(try runtime("closed") == "closed") }
-      let isRecorded = try Scene.eventually {
+      let isRecorded = try eventually {
         try scene.journal().contains { $0.kind == "refusal" && $0.message?.contains("container runtime") == true }
       }
       #expect(isRecorded)
@@ -180,7 +181,7 @@ import Testing
       #expect(try container("bind \(scene.address) 81") == "EACCES")
       #expect(try container("bind \(scene.address) 8081") == "ok")
       try scene.startAgain()
-      let isServed = try Scene.eventually { try container("bind \(scene.address) 80") != "EACCES" }
+      let isServed = try eventually { try container("bind \(scene.address) 80") != "EACCES" }
       #expect(isServed)
     }
   }
@@ -190,7 +191,7 @@ import Testing
       let keepers = Agent.keepers(scene)
       #expect(keepers.count == 1)
       for keeper in keepers { kill(keeper, SIGKILL) }
-      let isNoticed = Scene.eventually { scene.errors.contains("keeper") }
+      let isNoticed = eventually { scene.errors.contains("keeper") }
       #expect(isNoticed)
       // The broker serves it by itself.
       let container = try scene.container()

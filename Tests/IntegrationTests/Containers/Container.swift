@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// An OCI bundle with busybox in it, run by crun.
 final class Container {
@@ -70,7 +71,7 @@ final class Container {
 
   /// Waits for its end by itself, and gives its exit status.
   func waitForEnd() -> Int32 {
-    guard Scene.eventually({ !process.isRunning }) else {
+    guard eventually({ !process.isRunning }) else {
       end()
       return -1
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// Containers that crun runs with `linux.seccomp.listenerPath` naming Postern.
@@ -17,7 +18,7 @@ import Testing
       let server = try Container(
         scene, calls: ["bind", "socket"], command: "httpd -f -h /www -p \(scene.address):80")
       defer { server.end() }
-      let isServing = try Scene.eventually { try fetch(scene) == "from the container\n" }
+      let isServing = try eventually { try fetch(scene) == "from the container\n" }
       #expect(isServing, "\(server.output)")
       let other = try Container(
         scene, calls: ["bind", "socket"], command: "httpd -f -h /www -p \(scene.address):81")
@@ -40,16 +41,16 @@ import Testing
       try scene.startAgain()
       let server = try Container(scene, calls: ["bind", "socket"], command: "sleep 1; " + command)
       defer { server.end() }
-      let isTaken = try Scene.eventually {
+      let isTaken = try eventually {
         try scene.journal().contains { $0.message?.hasPrefix("supervises") == true }
       }
       #expect(isTaken)
       scene.killBroker()
-      let isRefused = Scene.eventually { server.output.contains("bind: Permission denied") }
+      let isRefused = eventually { server.output.contains("bind: Permission denied") }
       #expect(isRefused, "\(server.output)")
       #expect(!server.output.contains("Function not implemented"))
       try scene.startAgain()
-      let isServing = try Scene.eventually { try fetch(scene) == "from the container\n" }
+      let isServing = try eventually { try fetch(scene) == "from the container\n" }
       #expect(isServing, "\(server.output)")
     }
   }
@@ -91,7 +92,7 @@ import Testing
       #expect(try scene.postern("reload").status == 0)
       let server = try Container(scene, namespaces: namespaces, calls: ["bind", "socket"], command: command)
       defer { server.end() }
-      let isServing = try Scene.eventually { try fetch(scene) == "from the container\n" }
+      let isServing = try eventually { try fetch(scene) == "from the container\n" }
       #expect(isServing, "\(server.output)")
     }
   }
