@@ -43,12 +43,6 @@ extension Broker {
     }
   }
 
-  private func forgetEndedHolders() {
-    formerHolders.removeAll { former in
-      (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
-    }
-  }
-
   private func target(
     _ association: AssociationID, _ object: BrokeredObject, _ holder: ProcessResource, killsStuck: Bool
   ) -> Recall.Target {
@@ -136,9 +130,23 @@ extension Broker {
     }
   }
 
+  private func forgetEndedHolders() {
+    formerHolders.removeAll { former in
+      (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
+    }
+  }
+
+  /// The process has ended, and with it what it had.
+  func forgetHolder(_ pid: Int32) {
+    guard !formerHolders.isEmpty else { return }
+    formerHolders.removeAll { Int32(bitPattern: $0.process.tgid) == pid }
+  }
+
   func noteFormerHolder(_ object: ObjectID, _ application: String, _ process: ProcessResource) {
-    guard let name = objects[object]?.definition.name else { return }
-    // A server that forks for each request must not make this longer than twice what lives.
+    guard let name = objects[object]?.definition.name,
+      !formerHolders.contains(where: { $0.object == object && $0.process == process })
+    else { return }
+    // Where the kernel tells of no exits: now and then.
     if formerHolders.count >= formerHoldersBound {
       forgetEndedHolders()
       formerHoldersBound = max(64, 2 * formerHolders.count)

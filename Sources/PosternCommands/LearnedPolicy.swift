@@ -14,7 +14,7 @@ struct LearnedPolicy {
     var executable: String
   }
 
-  private struct Grant {
+  private struct GrantLine {
     var application: String
     var object: String
     var operations: OperationSet
@@ -22,7 +22,7 @@ struct LearnedPolicy {
 
   private var objects: [Object] = []
   private var applications: [(application: Application, name: String)] = []
-  private var grants: [Grant] = []
+  private var grants: [GrantLine] = []
   /// What Postern could not give, or not so.
   private var remarks: [String] = []
 
@@ -53,7 +53,7 @@ struct LearnedPolicy {
       if let index = grants.firstIndex(where: { $0.application == application && $0.object == object }) {
         grants[index].operations.formUnion(call.subject.operations)
       } else {
-        grants.append(Grant(application: application, object: object, operations: call.subject.operations))
+        grants.append(GrantLine(application: application, object: object, operations: call.subject.operations))
       }
     }
   }

@@ -10,7 +10,9 @@ extension ProcessSurroundings {
   func supervise(_ calls: NotifiedCalls, socket: String) throws(CommandFailure) {
     do {
       let pair = try MessageSocket.pair()
-      try OwnProcess.spawnDetached(["postern", "keep", "--socket", socket], pair.second)
+      // The keeper's working directory is another one.
+      let path = socket.hasPrefix("/") ? socket : try ProcFile.readLink("/proc/self/cwd") + "/" + socket
+      try OwnProcess.spawnDetached(["postern", "keep", "--socket", path], pair.second)
       // The other end is the keeper's alone: when it ends, ours has to say so.
       let keeper = pair.takeFirst()
       let listener = try ProcessSurroundings.installFilter(calls)

@@ -53,7 +53,7 @@ enum HeldObject {
   ) -> Bool {
     switch specification.endpoint {
     case .tcp(let address):
-      return socket.isStream && socket.ipProtocol == 6 && socket.address == address && !isConnected
+      return socket.isStream && socket.isTCP && socket.address == address && !isConnected
     case .udp(let address): return socket.isDatagram && socket.ipProtocol == 17 && socket.address == address
     case .unix(let path):
       return socket.isUnix && !isConnected && socket.lastComponent == SocketName.lastComponent(path)

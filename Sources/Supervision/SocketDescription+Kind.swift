@@ -3,6 +3,8 @@ import Linux
 
 extension SocketDescription {
   var isStream: Bool { type == 1 }
+  /// MPTCP (262) listens on the same ports and takes plain TCP as well; Go's servers ask for it.
+  var isTCP: Bool { ipProtocol == 6 || ipProtocol == 262 }
   var isDatagram: Bool { type == 2 }
   var isRaw: Bool { type == 3 && (domain == 2 || domain == 10) }
   var isPacket: Bool { domain == 17 }

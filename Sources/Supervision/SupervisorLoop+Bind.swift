@@ -62,7 +62,7 @@ extension SupervisorLoop {
     else { return false }
     switch specification.endpoint {
     case .tcp(let address):
-      return socket.isInternet(address.family, mapped: name.isMapped) && socket.isStream && socket.ipProtocol == 6
+      return socket.isInternet(address.family, mapped: name.isMapped) && socket.isStream && socket.isTCP
     case .udp(let address):
       return socket.isInternet(address.family, mapped: name.isMapped) && socket.isDatagram && socket.ipProtocol == 17
     case .unix(let path):

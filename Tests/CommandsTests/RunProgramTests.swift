@@ -97,6 +97,17 @@ import Wire
     #expect(try run(broker, "/usr/bin/python3", "-c", program).output == "130\n")
   }
 
+  @Test func `a socket may be named from the working directory`() throws {
+    let broker = try FakeBroker(plan: opens) { _ in .letThrough }
+    let parts = broker.path.split(separator: "/")
+    let folder = "/" + parts.dropLast().joined(separator: "/")
+    let ended = try RealCommand.run([
+      "/bin/sh", "-c", "cd \"$1\" && exec \"$0\" run --socket \"$2\" -- echo ran", RealCommand.path, folder,
+      String(parts.last ?? ""),
+    ])
+    #expect(ended.output == "ran\n", "\(ended.errors)")
+  }
+
   @Test func `a call that a dying broker had received is answered, and those that follow`() throws {
     let seen = Mutex(0)
     var broker: FakeBroker? = try FakeBroker(plan: opens) { _ in

@@ -6,15 +6,12 @@ import TestSupport
 enum Agent {
   static let options = ["--seccomp-agent", "$FOLDER/agent"]
 
-  /// An address that no other test and no server of this machine has.
-  static let address = "127.77.\(getpid() >> 8 & 255).\(max(getpid() & 255, 1))"
-
   /// A listener on a port that needs a privilege, for the applications' user.
   static func policy(application: String = "", user: String = "$USER") -> String {
     """
     version: 1
     objects:
-      web: { kind: socket, listen: "tcp://\(address):80" }
+      web: { kind: socket, listen: "tcp://$ADDRESS:80" }
     applications:
       app: { user: \(user)\(application) }
     grants:

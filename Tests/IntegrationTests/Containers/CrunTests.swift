@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -8,19 +9,19 @@ import Testing
     try Scene.run(policy, options: Agent.options) { scene in try body(scene) }
   }
 
-  private func fetch(_ port: Int = 80) throws -> String {
-    try Command.run(["/bin/busybox", "wget", "-q", "-T", "5", "-O", "-", "http://\(Agent.address):\(port)/"]).output
+  private func fetch(_ scene: Scene) throws -> String {
+    try Command.run(["/usr/bin/curl", "--noproxy", "*", "-s", "-m", "5", "http://\(scene.address)/"]).output
   }
 
   @Test func `serves a granted port, and is refused another one as without Postern`() throws {
     try run(Agent.policy()) { scene in
       let server = try Container(
-        scene, calls: ["bind", "socket"], command: "httpd -f -h /www -p \(Agent.address):80")
+        scene, calls: ["bind", "socket"], command: "httpd -f -h /www -p \(scene.address):80")
       defer { server.end() }
-      let isServing = try eventually { try fetch() == "from the container\n" }
+      let isServing = try eventually { try fetch(scene) == "from the container\n" }
       #expect(isServing, "\(server.output)")
       let other = try Container(
-        scene, calls: ["bind", "socket"], command: "httpd -f -h /www -p \(Agent.address):81")
+        scene, calls: ["bind", "socket"], command: "httpd -f -h /www -p \(scene.address):81")
       #expect(other.waitForEnd() == 1)
       #expect(other.output.contains("bind: Permission denied"))
       let records = try scene.journal()
@@ -34,7 +35,7 @@ import Testing
   @Test func `goes on when the broker is killed, and is served by the next one`() throws {
     try run(Agent.policy()) { scene in
       let command =
-        "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do httpd -f -h /www -p \(Agent.address):80; "
+        "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do httpd -f -h /www -p \(scene.address):80; "
         + "echo tried; sleep 0.2; done"
       scene.killBroker()
       try scene.startAgain()
@@ -49,7 +50,7 @@ import Testing
       #expect(isRefused, "\(server.output)")
       #expect(!server.output.contains("Function not implemented"))
       try scene.startAgain()
-      let isServing = try eventually { try fetch() == "from the container\n" }
+      let isServing = try eventually { try fetch(scene) == "from the container\n" }
       #expect(isServing, "\(server.output)")
     }
   }
@@ -74,13 +75,13 @@ import Testing
       first.arguments = ["--pid", "--fork", "--kill-child", "/bin/sleep", "60"]
       try first.run()
       defer {
-        first.terminate()
+        kill(first.processIdentifier, SIGKILL)
         first.waitUntilExit()
       }
       // unshare(1) stays where it was: its children are in the namespace.
       let path = "/proc/\(first.processIdentifier)/ns/pid_for_children"
       let namespaces = [["type": "mount"], ["type": "pid", "path": path]]
-      let command = "httpd -f -h /www -p \(Agent.address):80"
+      let command = "httpd -f -h /www -p \(scene.address):80"
       let stranger = try Container(scene, namespaces: namespaces, calls: ["bind", "socket"], command: command)
       #expect(stranger.waitForEnd() == 1)
       #expect(stranger.output.contains("bind: Permission denied"))
@@ -91,7 +92,7 @@ import Testing
       #expect(try scene.postern("reload").status == 0)
       let server = try Container(scene, namespaces: namespaces, calls: ["bind", "socket"], command: command)
       defer { server.end() }
-      let isServing = try eventually { try fetch() == "from the container\n" }
+      let isServing = try eventually { try fetch(scene) == "from the container\n" }
       #expect(isServing, "\(server.output)")
     }
   }

@@ -9,6 +9,8 @@ import Testing
 /// descriptors than before.
 final class Scene {
   let folder: String
+  /// An address of the loopback interface that no other test and no server of this machine has.
+  let address = "127.77.\(Int.random(in: 1...254)).\(Int.random(in: 1...254))"
   let brokerUser: Account
   let applicationUser: Account
   private let broker: RunningBroker
@@ -21,8 +23,8 @@ final class Scene {
   var brokerPID: Int32 { broker.pid }
 
   /// Runs `body` with a broker that serves `policy`, in which `$IMAGE` stands for an image file that begins with "AAAA",
-  /// `$FOLDER` for the scratch folder, `$USER` for the applications' user and `$ACTOR` for their program; `options` are the
-  /// broker's, with the same words in them.
+  /// `$FOLDER` for the scratch folder, `$ADDRESS` for the scene's own, `$USER` for the applications' user and `$ACTOR` for
+  /// their program; `options` are the broker's, with the same words in them.
   static func run(
     _ policy: String, broker: Account = .own, application: Account = .application, options: [String] = [],
     _ body: (Scene) throws -> Void
@@ -54,7 +56,7 @@ final class Scene {
   var meeting: String { folder + "/open/meeting" }
 
   func expand(_ text: String) throws -> String {
-    text.replacing("$IMAGE", with: image).replacing("$FOLDER", with: folder)
+    text.replacing("$IMAGE", with: image).replacing("$FOLDER", with: folder).replacing("$ADDRESS", with: address)
       .replacing("$USER", with: applicationUser.name).replacing("$ACTOR", with: try Programs.path("actor"))
   }
 
