@@ -102,7 +102,9 @@ let package = Package(
       "CommandsTests",
       ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
     tests("BrokerTests", ["Broker", "Linux"]),
-    tests("IntegrationTests", ["Postern", "Linux", "Wire", "Instructions"]),
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swift),
+    tests("IntegrationTests", ["TestSupport", "Postern", "Linux", "Wire", "Instructions"]),
+    tests("RunTests", ["TestSupport"]),
     tests("HostileTests", ["Wire", "Instructions"], exclude: ["Programs"]),
   ]
 )

@@ -1,6 +1,7 @@
 import Foundation
 import Linux
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct ControlSocketTests {

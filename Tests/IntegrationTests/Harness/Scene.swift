@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// A broker of its own in a scratch folder, and the programs that a test runs against it.
@@ -10,14 +11,14 @@ final class Scene {
   let folder: String
   let brokerUser: Account
   let applicationUser: Account
-  private let broker = Process()
-  private var actors: [Actor] = []
+  private let broker: RunningBroker
+  private var actors: [Dialogue] = []
   private var descriptorsAtStart = 0
 
-  var socket: String { folder + "/socket" }
-  var policyPath: String { folder + "/policy.yaml" }
+  var socket: String { broker.socket }
+  var policyPath: String { broker.policyPath }
   var image: String { folder + "/image" }
-  var brokerPID: Int32 { broker.processIdentifier }
+  var brokerPID: Int32 { broker.pid }
 
   /// Runs `body` with a broker that serves `policy`, in which `$IMAGE` stands for an image file that begins with "AAAA",
   /// `$FOLDER` for the scratch folder, `$USER` for the applications' user and `$ACTOR` for their program.
@@ -40,6 +41,7 @@ final class Scene {
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
     try broker.own(folder)
+    self.broker = RunningBroker(in: folder, as: broker)
     try FileManager.default.createDirectory(
       atPath: folder + "/open", withIntermediateDirectories: false)
     try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: folder + "/open")
@@ -53,54 +55,42 @@ final class Scene {
       .replacing("$USER", with: applicationUser.name).replacing("$ACTOR", with: try Programs.path("actor"))
   }
 
-  func write(_ name: String, _ text: String) throws {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/" + name))
-    try brokerUser.own(folder + "/" + name)
-  }
+  func write(_ name: String, _ text: String) throws { try broker.write(name, text) }
 
   private func start() throws {
-    let line =
-      brokerUser.prefix + [
-        try Programs.path("posternd"), "--policy", policyPath, "--socket", socket, "--state-dir", folder + "/state",
-      ]
-    try write("errors", "")
-    broker.executableURL = URL(fileURLWithPath: try Programs.path("launch"))
-    broker.arguments = line
-    broker.standardInput = FileHandle.nullDevice
-    broker.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/errors"))
-    try broker.run()
-    guard Scene.eventually({ self.errors.contains("posternd: ready") || !self.broker.isRunning }), broker.isRunning
-    else { throw HarnessFailure(description: "the broker does not start: \(errors)") }
+    try broker.start()
     // What it opens for the first connection and the first record (the journal's segment) stays open.
     _ = try postern("read", "no-such-object")
     descriptorsAtStart = descriptorCount
   }
 
   /// What the broker has written on its standard error.
-  var errors: String { (try? String(contentsOfFile: folder + "/errors", encoding: .utf8)) ?? "" }
+  var errors: String { broker.errors }
 
   /// How many descriptors the broker holds now.
-  var descriptorCount: Int {
-    (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(brokerPID)/fd").count) ?? 0
-  }
+  var descriptorCount: Int { broker.descriptorCount }
 
   /// The broker's resident memory now, KiB.
-  var memory: Int {
-    let status = (try? String(contentsOfFile: "/proc/\(brokerPID)/status", encoding: .utf8)) ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") } ?? ""
-    return Int(line.filter(\.isNumber)) ?? 0
-  }
+  var memory: Int { broker.memory }
+
+  /// Every record of the journal, oldest first.
+  func journal() throws -> [JournalRecord] { try broker.journal() }
+
+  /// The records about one process.
+  func journal(of pid: String) throws -> [JournalRecord] { try journal().filter { $0.pid == Int32(pid) } }
+
+  func associations() throws -> [AssociationRow] { try broker.associations() }
 
   /// Starts the actor program as the applications' user.
-  func actor(_ program: String = "actor", as user: Account? = nil) throws -> Actor {
-    let actor = try Actor((user ?? applicationUser).prefix + [try Programs.path(program), socket])
+  func actor(_ program: String = "actor", as user: Account? = nil) throws -> Dialogue {
+    let actor = try Dialogue((user ?? applicationUser).prefix + [try Programs.path(program), socket])
     actors.append(actor)
     return actor
   }
 
   /// Starts another of the test programs, with the socket as its first argument.
-  func start(_ program: String, arguments: [String]) throws -> Actor {
-    let actor = try Actor(applicationUser.prefix + [try Programs.path(program), socket] + arguments)
+  func start(_ program: String, arguments: [String]) throws -> Dialogue {
+    let actor = try Dialogue(applicationUser.prefix + [try Programs.path(program), socket] + arguments)
     actors.append(actor)
     return actor
   }
@@ -108,50 +98,27 @@ final class Scene {
   /// Runs a `postern` command as the broker's own user.
   @discardableResult
   func postern(_ arguments: String..., as user: Account? = nil) throws -> Command.Result {
-    try Command.run((user ?? brokerUser).prefix + [try Programs.path("postern"), "--socket", socket] + arguments)
+    try Command.run(try broker.line(arguments, as: user))
   }
 
-  func signal(_ number: Int32) { kill(brokerPID, number) }
+  func signal(_ number: Int32) { broker.signal(number) }
 
   /// Runs `body` while the broker is stopped, so that everything in it has happened before the broker looks.
-  func whileStopped(_ body: () throws -> Void) throws {
-    signal(SIGSTOP)
-    defer { signal(SIGCONT) }
-    let isStopped = Scene.eventually {
-      (try? String(contentsOfFile: "/proc/\(brokerPID)/status", encoding: .utf8))?.contains("T (stopped)") ?? false
-    }
-    guard isStopped else { throw HarnessFailure(description: "the broker does not stop") }
-    try body()
-  }
-
-  /// Waits until `condition` holds, ten seconds at most.
-  static func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
-    let deadline = Date(timeIntervalSinceNow: 10)
-    while Date() < deadline {
-      if try condition() { return true }
-      usleep(5000)
-    }
-    return false
-  }
+  func whileStopped(_ body: () throws -> Void) throws { try broker.whileStopped(body) }
 
   private func expectNothingLeft() {
     for actor in actors { actor.end() }
     // Looked at once: the broker opens files of proc(5) for a moment now and then, also right after it was seen to be back.
-    let isBack = Scene.eventually { descriptorCount <= descriptorsAtStart }
+    let isBack = eventually { descriptorCount <= descriptorsAtStart }
     #expect(isBack, "the broker kept descriptors: \(descriptorCount), \(descriptorsAtStart) at the start")
     #expect(broker.isRunning, "the broker ended: \(errors)")
-    broker.terminate()
-    broker.waitUntilExit()
-    #expect(broker.terminationStatus == 0, "\(errors)")
+    let status = broker.end()
+    #expect(status == 0, "\(errors)")
   }
 
   private func end() {
     for actor in actors { actor.end() }
-    if broker.isRunning {
-      kill(brokerPID, SIGCONT)
-      broker.terminate()
-      broker.waitUntilExit()
-    }
+    broker.end()
     try? FileManager.default.removeItem(atPath: folder)
   }
 }

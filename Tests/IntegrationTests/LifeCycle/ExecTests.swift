@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @Suite struct ExecTests {
@@ -97,7 +98,7 @@ import Testing
       #expect(try scene.associations().count == 1)
       #expect(try process("exit") == "exiting")
       process.waitForEnd()
-      #expect(try Scene.eventually { try scene.associations().isEmpty })
+      #expect(try eventually { try scene.associations().isEmpty })
       let record = try #require(try scene.journal(of: "\(process.pid)").last)
       #expect(record.kind == "drop")
       // A process closes its descriptors before it has ended (kernel/exit.c), and the broker may see either first.
@@ -111,7 +112,7 @@ import Testing
       let process = try scene.actor()
       #expect(try process("open image") == "ok")
       #expect(try process("close") == "closed")
-      #expect(try Scene.eventually { try scene.associations().isEmpty })
+      #expect(try eventually { try scene.associations().isEmpty })
       #expect(try scene.journal(of: "\(process.pid)").last?.cause == "closed")
     }
   }

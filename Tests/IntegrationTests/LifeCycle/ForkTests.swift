@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @Suite struct ForkTests {
@@ -208,7 +209,7 @@ import Testing
       let descriptors = scene.descriptorCount
       let memory = scene.memory
       for _ in 0..<20 { #expect(try parent("many 50") == "50") }
-      #expect(Scene.eventually { scene.descriptorCount <= descriptors })
+      #expect(eventually { scene.descriptorCount <= descriptors })
       // An entry for each of the 1,000, kept, would be more than this.
       #expect(scene.memory - memory < 4096, "KiB")
       #expect(try parent("read") == "ok")

@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 
 /// Who is not the holder, whatever it has in its hands. The twins with only the channel for a guard are in
 /// `TwinTests`.
 @Suite struct IdentityTests {
   /// A holder, and another process of the same user that was given its channel.
-  private func withStranger(_ policy: String, _ body: (Scene, Actor, Actor) throws -> Void) throws {
+  private func withStranger(_ policy: String, _ body: (Scene, Dialogue, Dialogue) throws -> Void) throws {
     try Scene.run(policy) { scene in
       let holder = try scene.actor()
       let stranger = try scene.actor()

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// The fork protocol through libpostern, whose callers need not know of it (Tests/Programs/library.c).

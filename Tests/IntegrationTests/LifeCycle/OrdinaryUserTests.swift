@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// A broker that runs as an ordinary user, for programs of that user. Kernels before 6.6 do not tell it of forks; these

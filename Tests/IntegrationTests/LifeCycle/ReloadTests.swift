@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct ReloadTests {
@@ -43,7 +44,7 @@ import Testing
       let before = try scene.associations().map(\.id)
       try scene.write("policy.yaml", "version: 1\nobjects: [this is none]\n")
       scene.signal(SIGHUP)
-      #expect(Scene.eventually { scene.errors.contains("policy.yaml:2:") }, "\(scene.errors)")
+      #expect(eventually { scene.errors.contains("policy.yaml:2:") }, "\(scene.errors)")
       #expect(try process("read") == "ok")
       #expect(try scene.associations().map(\.id) == before)
       #expect(try process("open image") == "ok")
@@ -57,7 +58,7 @@ import Testing
       #expect(try process("open image") == "ok")
       try FileManager.default.removeItem(atPath: scene.policyPath)
       scene.signal(SIGHUP)
-      #expect(Scene.eventually { scene.errors.contains("the old policy stays") }, "\(scene.errors)")
+      #expect(eventually { scene.errors.contains("the old policy stays") }, "\(scene.errors)")
       #expect(try process("read") == "ok")
     }
   }

@@ -1,23 +1,24 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// The twins of `IdentityTests`, `ForkTests` and `ExecTests`: the same steps against a broker that lacks one guard
 /// (Tests/Programs/twin.c), in which the attack wins. Without them those tests could pass for a wrong reason.
 @Suite struct TwinTests {
   private func withTwin(
-    guard name: String, trusted: Bool = false, _ body: (Actor, (String) throws -> Actor) throws -> Void
+    guard name: String, trusted: Bool = false, _ body: (Dialogue, (String) throws -> Dialogue) throws -> Void
   ) throws {
     let folder = FileManager.default.temporaryDirectory.path + "/postern-twin-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let program = trusted ? [try Programs.path("actor")] : []
-    let twin = try Actor([try Programs.path("twin"), folder + "/socket", name] + program)
-    var actors: [Actor] = []
+    let twin = try Dialogue([try Programs.path("twin"), folder + "/socket", name] + program)
+    var actors: [Dialogue] = []
     defer { for actor in actors + [twin] { actor.end() } }
     #expect(twin.heard() == "ready")
     try body(twin) { program in
-      let actor = try Actor([try Programs.path(program), folder + "/socket"])
+      let actor = try Dialogue([try Programs.path(program), folder + "/socket"])
       actors.append(actor)
       return actor
     }

@@ -1,15 +1,16 @@
 import Foundation
 import Glibc
 
-/// A running `actor` program (Tests/Programs/actor.c), which does what it is told one line at a time.
-final class Actor {
-  let pid: Int32
+/// A running program that does what it is told one line at a time, and answers with one.
+public final class Dialogue {
+  public let pid: Int32
   private let process = Process()
   private let input = Pipe()
   private let output = Pipe()
   private var pending = Data()
 
-  init(_ line: [String]) throws {
+  /// - Parameter line: the program, which should print nothing unasked.
+  public init(_ line: [String]) throws {
     process.executableURL = URL(fileURLWithPath: try Programs.path("launch"))
     process.arguments = line
     process.standardInput = input
@@ -20,17 +21,22 @@ final class Actor {
 
   /// Says one line and gives the answer; "ended" where the program and all its children have. `$actor` and `$stranger`
   /// in it stand for the paths of these programs.
-  func callAsFunction(_ line: String) throws -> String {
-    let actor = try Programs.path("actor")
-    try tell(line.replacing("$actor", with: actor).replacing("$stranger", with: try Programs.path("stranger")))
+  public func callAsFunction(_ line: String) throws -> String {
+    try tell(try Dialogue.expand(line))
     return heard()
   }
 
-  func tell(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
+  private static func expand(_ line: String) throws -> String {
+    guard line.contains("$") else { return line }
+    let actor = try Programs.path("actor")
+    return line.replacing("$actor", with: actor).replacing("$stranger", with: try Programs.path("stranger"))
+  }
+
+  public func tell(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
 
   /// The next line that the program or one of its children prints. They end by themselves after a while (alarm(2)), so
   /// this does too.
-  func heard() -> String {
+  public func heard() -> String {
     while true {
       if let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
         let line = String(decoding: pending[..<end], as: UTF8.self)
@@ -44,15 +50,15 @@ final class Actor {
   }
 
   /// Ends it; its children end with the pipes that it told them through.
-  func end() {
+  public func end() {
     try? input.fileHandleForWriting.close()
     if process.isRunning { kill(pid, SIGKILL) }
     process.waitUntilExit()
   }
 
   /// Waits until it has ended by itself. `Process` would wait for its children too, which inherit what it watches.
-  func waitForEnd() {
-    _ = Scene.eventually {
+  public func waitForEnd() {
+    _ = eventually {
       let status = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
       return status?.contains("Z (zombie)") ?? true
     }
