@@ -71,14 +71,15 @@ let package = Package(
     .target(
       name: "PosternCommands",
       dependencies: [
-        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Broker",
+        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Supervision", "Broker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
     .executableTarget(
       name: "posternd",
       dependencies: [
-        "Broker", "Postern", "Linux", "Instructions", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Broker", "Postern", "Linux", "Instructions",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
     .executableTarget(name: "postern", dependencies: ["PosternCommands"], swiftSettings: swift),

@@ -40,7 +40,9 @@ extension Broker {
     agent.nextIncoming += 1
     let incoming = SeccompAgent.Incoming(
       id: id, socket: socket, peer: peer, deadline: Clock.boottime() + SeccompAgent.patience)
-    guard (try? epoll.add(incoming.socket.rawValue, .readable, token: Token.runtime(id).rawValue)) != nil else { return }
+    guard (try? epoll.add(incoming.socket.rawValue, .readable, token: Token.runtime(id).rawValue)) != nil else {
+      return
+    }
     agent.incoming[id] = incoming
     armTimer()
   }
@@ -89,7 +91,8 @@ extension Broker {
       let text = request.copy()
       guard text[0] != 0 else { continue }
       let why = String(decoding: text.dropFirst(), as: UTF8.self)
-      let report = containerRecord(.refusal, container, "its calls go on without a grant until a broker takes them: \(why)")
+      let report = containerRecord(
+        .refusal, container, "its calls go on without a grant until a broker takes them: \(why)")
       refusals += 1
       _ = journal.submit(report, durability: .none)
     }

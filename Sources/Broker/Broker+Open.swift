@@ -280,9 +280,7 @@ extension Broker {
         continue
       }
       if case .handedOver(let association) = grant.answer {
-        let owner = associationOwners[association]
-        // Dropped while the record was written: the check is going to say so.
-        resumeSupervised(association, owner.map { .associated($0.object, $0.process) } ?? .refused)
+        resumeSupervised(association, verdict(association))
       }
       guard let connection = connections[grant.connection] else { continue }
       deliver(grant, client, to: connection)

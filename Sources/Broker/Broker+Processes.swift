@@ -38,7 +38,12 @@ extension Broker {
       case .exit(let pid):
         // Whoever is pinned ends when its pidfd says so: its leader may end before its other threads.
         guard processes[pid] == nil, tree.knows(pid) else { break }
-        if ProcessPin.hasOtherThreads(pid) { lingering.insert(pid) } else { tree.exited(pid) }
+        if ProcessPin.hasOtherThreads(pid) {
+          lingering.insert(pid)
+        } else {
+          tree.exited(pid)
+          forgetHolder(pid)
+        }
       case .lost:
         tree.lost()
         for entry in Array(processes.values) where entry.pin.state() == .execed { execed(entry) }
@@ -47,7 +52,9 @@ extension Broker {
     // A few each time: threads that outlive their leader may do so for long.
     for pid in Array(lingering.prefix(16)) where !ProcessPin.hasOtherThreads(pid) {
       lingering.remove(pid)
-      if processes[pid] == nil { tree.exited(pid) }
+      guard processes[pid] == nil else { continue }
+      tree.exited(pid)
+      forgetHolder(pid)
     }
     forgetEndedLines()
   }
@@ -138,6 +145,7 @@ extension Broker {
     let hasChannels = entry.channels.contains { channels[$0] != nil }
     let dropped = entity.exit(entry.resource, keepEvidence: hasChannels)
     tree.exited(pid)
+    forgetHolder(pid)
     forgetEndedLines()
     ended(dropped, cause: .exit, reason: .notAssociated)
   }

@@ -32,6 +32,7 @@ extension Broker {
       ("processes", "\(processes.count)"),
       ("channels", "\(channels.count)"),
       ("connections", "\(connections.count)"),
+      ("supervised-programs", "\(supervisors.count)"),
       ("fork-events", processEvents == nil ? "no (descent is shown by the inherited channel)" : "yes"),
       ("refusals", "\(refusals)"),
       ("fast-path-hits", "\(fastPath.hits)"),

@@ -35,9 +35,7 @@ extension Broker {
 
   /// The same for those that hold without an association.
   func recallTargets(formerly selected: (FormerHolder) -> Bool) -> [Recall.Target] {
-    formerHolders.removeAll { former in
-      (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
-    }
+    forgetEndedHolders()
     return formerHolders.filter(selected).compactMap { former in
       objects[former.object].flatMap {
         target(AssociationID(rawValue: 0), $0, former.process, killsStuck: former.killsStuck)
@@ -132,8 +130,27 @@ extension Broker {
     }
   }
 
+  private func forgetEndedHolders() {
+    formerHolders.removeAll { former in
+      (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
+    }
+  }
+
+  /// The process has ended, and with it what it had.
+  func forgetHolder(_ pid: Int32) {
+    guard !formerHolders.isEmpty else { return }
+    formerHolders.removeAll { Int32(bitPattern: $0.process.tgid) == pid }
+  }
+
   func noteFormerHolder(_ object: ObjectID, _ application: String, _ process: ProcessResource) {
-    guard let name = objects[object]?.definition.name else { return }
+    guard let name = objects[object]?.definition.name,
+      !formerHolders.contains(where: { $0.object == object && $0.process == process })
+    else { return }
+    // Where the kernel tells of no exits: now and then.
+    if formerHolders.count >= formerHoldersBound {
+      forgetEndedHolders()
+      formerHoldersBound = max(64, 2 * formerHolders.count)
+    }
     formerHolders.append(
       FormerHolder(
         object: object, application: application, process: process,

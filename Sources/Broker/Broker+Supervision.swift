@@ -84,17 +84,14 @@ extension Broker {
     for message in supervision.take() {
       switch message {
       case .judge(let call): judge(call)
-      case .refused(let call, let reason, let object, let why):
-        observeProcesses()
-        if let asker = pinned(call.process) {
-          recordRefusal(
-            of: call, Refusal(reason), object: object, cause: why, subject: asker.subject,
-            executablePath: asker.executablePath)
-        } else {
-          recordRefusal(of: call, Refusal(reason), object: object, cause: why, subject: nil)
-        }
+      case .refused(let call, let reason, let object, let why, let facts, let start):
+        let process = ProcessResource(tgid: UInt32(bitPattern: call.process), start: start)
+        recordRefusal(
+          of: call, Refusal(reason), object: object, cause: why, subject: Broker.subject(facts, process: process),
+          executablePath: facts.executablePath ?? "")
       case .performed(let call, let object, let process): recordUse(of: call, object, process)
       case .recalled(let token, let outcomes): recalled(token, outcomes)
+      case .found(let holders): found(holders)
       case .ended(let id): supervisors[id] = nil
       }
     }
@@ -158,7 +155,7 @@ extension Broker {
   /// Lets a call go on with an association that is there, once its record is on disk.
   private func resume(_ call: SupervisedCall, _ association: AssociationRecord) {
     guard unrecorded.contains(association.id) else {
-      supervisors[call.supervisor]?.resume(call.id, .associated(association.object, association.process))
+      supervisors[call.supervisor]?.resume(call.id, verdict(association.id))
       return
     }
     supervisedWaits[association.id, default: []].append(
@@ -275,8 +272,14 @@ extension Broker {
     }
   }
 
+  /// What supervised calls are told that wait for this association; one that has ended meanwhile says so at the check.
+  func verdict(_ association: AssociationID) -> SupervisedVerdict {
+    guard let owner = associationOwners[association] else { return .refused }
+    return .associated(
+      owner.object, owner.process, recordsUses: owner.authorization.rule.audit != .refusals)
+  }
+
   private func recordUse(of call: SupervisedCall, _ object: ObjectID, _ process: ProcessResource) {
-    settleRevokes()
     guard let entry = processes[Int32(bitPattern: process.tgid)], let id = entry.associations[object],
       var owner = associationOwners[id], owner.authorization.rule.audit != .refusals
     else { return }

@@ -64,6 +64,8 @@ public final class Broker {
   var supervisedWaits: [AssociationID: [SupervisedWait]] = [:]
   /// Processes that hold an object's own descriptor without an association, since an exec or a quota.
   var formerHolders: [FormerHolder] = []
+  /// How many there may be before those that have ended are looked for.
+  var formerHoldersBound = 64
   /// Why nothing can be handed over on this machine, as a trial showed; nil: it works.
   var handoverObstacle: String?
   var runningRecalls: [UInt64: RunningRecall] = [:]

@@ -27,6 +27,7 @@ public enum Daemon {
       for warning in broker.policyWarnings { StandardError.write(warning.line + "\n") }
       do throws(SystemError) {
         try broker.confine()
+        broker.surveyHandedOver()
         StandardError.write("posternd: ready\n")
         try Confinement.notify("READY=1\nSTATUS=serving \(configuration.socketPath)")
       } catch { throw .system(error) }

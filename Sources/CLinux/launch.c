@@ -84,9 +84,9 @@ pid_t clinux_fork(void)
 	return fork();
 }
 
-int clinux_child_ended(pid_t child, int *status)
+int clinux_child_ended(pid_t child, int *status, int waiting)
 {
-	pid_t ended = waitpid(child, status, WNOHANG);
+	pid_t ended = waitpid(child, status, waiting ? 0 : WNOHANG);
 
 	return ended < 0 ? -1 : ended == child;
 }
@@ -129,18 +129,11 @@ int clinux_ignore_broken_pipes(void)
 	return before.sa_handler == SIG_IGN;
 }
 
-int clinux_default_broken_pipes(void)
+int clinux_default_signal(int number)
 {
 	struct sigaction standard = { .sa_handler = SIG_DFL };
 
-	return sigaction(SIGPIPE, &standard, NULL);
-}
-
-int clinux_ignore_signal(int number)
-{
-	struct sigaction ignored = { .sa_handler = SIG_IGN };
-
-	return sigaction(number, &ignored, NULL);
+	return sigaction(number, &standard, NULL);
 }
 
 int clinux_has_file_capabilities(int fd)

@@ -6,8 +6,7 @@ public enum FilePermission {
   public static func allows(_ file: borrowing Descriptor, _ access: Served.Access, to thread: ThreadFacts)
     throws(SystemError) -> Bool
   {
-    // CAP_DAC_OVERRIDE (capabilities(7))
-    if thread.effectiveCapabilities & (1 << UInt64(Capability.dacOverride.rawValue)) != 0 { return true }
+    if thread.holds(.dacOverride) { return true }
     let owner = try file.ownership()
     let wanted: UInt32 =
       switch access {

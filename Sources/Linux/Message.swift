@@ -33,6 +33,9 @@ public enum Availability<Value: ~Copyable>: ~Copyable {
 @frozen public struct MessageSocketPair: ~Copyable {
   public var first: Descriptor
   public var second: Descriptor
+
+  /// Closes the second end and gives the first.
+  public consuming func takeFirst() -> Descriptor { first }
 }
 
 /// System calls on SOCK_SEQPACKET unix sockets, by descriptor number.

@@ -146,6 +146,16 @@ public struct ThreadFacts: Sendable, Hashable {
   public var noNewPrivileges: Bool
 }
 
+extension ThreadFacts {
+  /// Whether it has this capability over what our own user namespace governs: in a namespace of its own a process may
+  /// have every capability and no privilege here (user_namespaces(7)).
+  public func holds(_ capability: Capability) -> Bool {
+    userNamespace == Self.ownUserNamespace && effectiveCapabilities & (1 << UInt64(capability.rawValue)) != 0
+  }
+
+  private static let ownUserNamespace = ProcessFacts.identity("/proc/self/ns/user")
+}
+
 /// /proc/PID/status by its lines; a name within it cannot break a line, the kernel escapes it.
 private struct StatusFile {
   private let path: String

@@ -72,7 +72,7 @@ public struct Served: Sendable, Hashable {
 
 extension OpenFlags {
   private static let kept: OpenFlags = [
-    .append, .direct, .sync, .dataSync, .noAccessTime, .nonBlocking, .truncate,
+    .append, .direct, .sync, .dataSync, .noAccessTime, .nonBlocking, .truncate, .exclusive,
   ]
   /// What is taken note of or means nothing here. The broker never takes a controlling terminal, so a session's leader
   /// that opens a tty without O_NOCTTY does not get one from us. O_ASYNC does nothing in open(2), and every open of a
@@ -85,12 +85,13 @@ extension OpenFlags {
   /// How the broker opens for a program that passed these flags, or nil where it leaves the call to the kernel.
   ///
   /// To the kernel go: O_PATH, which needs no permission for the file; O_DIRECTORY and O_TMPFILE, which mean no object;
-  /// O_EXCL, which with O_CREAT demands that nothing is there and for block devices claims the disk; the fourth access
-  /// mode; O_TRUNC without write access, which open(2) leaves undefined; every bit that is not known here.
+  /// O_EXCL with O_CREAT, which demands that nothing is there; the fourth access mode; O_TRUNC without write access, which
+  /// open(2) leaves undefined; every bit that is not known here.
   public static func servable(_ flags: OpenFlags) -> Served? {
     guard flags.isSubset(of: kept.union(dropped)), let access = flags.access else { return nil }
-    // The kernel's __O_SYNC is never valid without O_DSYNC; contains() of the pair tells them apart.
     guard !flags.contains(.truncate) || access != .readOnly else { return nil }
+    // Alone it claims a block device (open(2)), and does nothing to anything else.
+    guard !flags.contains(.exclusive) || !flags.contains(.create) else { return nil }
     return Served(
       access: access, flags: flags.intersection(kept), closeOnExec: flags.contains(.closeOnExec),
       follow: !flags.contains(.noFollow))

@@ -12,7 +12,7 @@ extension OwnProcess {
 
   /// Makes SIGPIPE again what it was before `ignoreBrokenPipes`: a program that we become is to find it so.
   public static func restoreBrokenPipes() {
-    if !ignoredBefore.load(ordering: .relaxed) { _ = clinux_default_broken_pipes() }
+    if !ignoredBefore.load(ordering: .relaxed) { _ = clinux_default_signal(SIGPIPE) }
   }
 
   /// What ps(1) calls this process beside its command line; cut after 15 bytes (prctl(2) PR_SET_NAME).
@@ -21,8 +21,11 @@ extension OwnProcess {
     unsafe clinux_name_thread(name)
   }
 
-  /// Ignores `signal` from now on.
-  public static func ignore(signal: Int32) { _ = clinux_ignore_signal(signal) }
+  /// Gives a signal its default effect (signal(7)).
+  public static func restoreDefault(signal: Int32) { _ = clinux_default_signal(signal) }
+
+  /// _exit(2): nothing of this process is cleared up, as is right for a child that goes on with its parent's memory.
+  public static func exitAtOnce(_ status: Int32) -> Never { _exit(status) }
 
   /// Becomes the program at `path` (execve(2)) with the environment as it is; returns only where that fails.
   ///
@@ -129,16 +132,68 @@ public struct ChildProcess: ~Copyable, Sendable {
   }
 
   /// What a shell would say once it has ended (the exit code, or 128 and the signal's number); nil while it runs.
-  public borrowing func ended() throws(SystemError) -> Int32? {
+  public borrowing func ended() throws(SystemError) -> Int32? { try status(waiting: false) }
+
+  /// The same, once it has ended.
+  public borrowing func wait() throws(SystemError) -> Int32 { try status(waiting: true) ?? 0 }
+
+  private borrowing func status(waiting: Bool) throws(SystemError) -> Int32? {
     var status: Int32 = 0
     let number = pid
     let count = try retrying("waitpid") {
       // SAFETY: four bytes are written to four bytes.
-      unsafe Int(clinux_child_ended(number, &status))
+      unsafe Int(clinux_child_ended(number, &status, waiting ? 1 : 0))
     }
     return count == 0 ? nil : clinux_shell_status(status)
   }
 
   /// kill(2)
   public borrowing func send(signal: Int32) { _ = kill(pid, signal) }
+}
+
+/// Signals by their names in signal(7), for modules without a C library.
+public enum Signal {
+  public static let hangUp = SIGHUP
+  public static let interrupt = SIGINT
+  public static let quit = SIGQUIT
+  public static let terminate = SIGTERM
+  public static let childEnded = SIGCHLD
+}
+
+extension Descriptor {
+  /// A file for writing, made anew or emptied (open(2) O_CREAT and O_TRUNC), readable for everybody the umask lets.
+  public static func create(_ path: String) throws(SystemError) -> Descriptor {
+    // SAFETY: the string lives during the call.
+    Descriptor(
+      adopting: Int32(
+        try retrying("open", path) {
+          unsafe Int(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o644))
+        }))
+  }
+
+  /// Writes every byte where the descriptor stands, in as many calls as it takes.
+  public borrowing func writeAll(_ bytes: [UInt8]) throws(SystemError) {
+    let number = rawValue
+    var written = 0
+    while written < bytes.count {
+      let start = written
+      written += try retrying("write") {
+        unsafe bytes.withUnsafeBytes { source in
+          // SAFETY: the part that is given lies inside the array's storage.
+          unsafe Glibc.write(number, source.baseAddress.map { unsafe $0 + start }, source.count - start)
+        }
+      }
+    }
+  }
+
+  /// Whether this process may open for use what this descriptor pins (faccessat(2) with the effective ids).
+  public borrowing func isAccessible(_ access: Served.Access) -> Bool {
+    let mode: Int32 =
+      switch access {
+      case .readOnly: R_OK
+      case .writeOnly: W_OK
+      case .readWrite: R_OK | W_OK
+      }
+    return clinux_may_access(rawValue, mode) == 0
+  }
 }

@@ -32,8 +32,8 @@ extension PathSurroundings {
     let fromRoot = first == slash && !rules.contains(.inRoot)
     let beginning = fromRoot ? try root.duplicate() : try start()
     // With RESOLVE_IN_ROOT and RESOLVE_BENEATH the start is what must not be left.
-    let base = rules.isScoped ? try beginning.duplicate() : try root.duplicate()
-    let place = rules.isScoped ? try PathPlace(base) : rootPlace
+    let base = rules.isScoped ? try beginning.duplicate() : nil
+    let place = rules.isScoped ? try PathPlace(beginning) : rootPlace
     var walk = PathWalk(at: beginning, below: base, place: place, path: path, follow: follow, rules: rules)
     return try walk.run(in: self)
   }
@@ -45,7 +45,8 @@ struct PathWalk: ~Copyable {
   static let maximumLinks = 40
 
   private var current: Descriptor
-  private let base: Descriptor
+  /// What must not be left, if it is not the program's root.
+  private let base: Descriptor?
   private let basePlace: PathPlace
   private var left: ArraySlice<UInt8>
   private let follow: Bool
@@ -53,7 +54,7 @@ struct PathWalk: ~Copyable {
   private var links = 0
 
   init(
-    at current: consuming Descriptor, below base: consuming Descriptor, place: PathPlace, path: [UInt8], follow: Bool,
+    at current: consuming Descriptor, below base: consuming Descriptor?, place: PathPlace, path: [UInt8], follow: Bool,
     rules: ResolveRules
   ) {
     self.current = current
@@ -65,7 +66,7 @@ struct PathWalk: ~Copyable {
   }
 
   mutating func run(in surroundings: borrowing PathSurroundings) throws(SystemError) -> Descriptor {
-    if let found = try straight() { return found }
+    if let found = try straight(isAtBase: base != nil || left.first == slash) { return found }
     while true {
       left = left.drop { $0 == slash }
       // Whatever was followed by a slash is known to be a directory.
@@ -98,8 +99,8 @@ struct PathWalk: ~Copyable {
       if isLast { try surroundings.checkTrust(in: facts, of: parent) }
       switch try surroundings.target(of: entry, facts, name: name, in: current, parent) {
       case .text(let text):
-        try putInFront(text)
-        if let found = try straight() { return found }
+        try putInFront(text, root: surroundings.root)
+        if let found = try straight(isAtBase: PathPlace(current) == basePlace) { return found }
       case .file(let file):
         guard !rules.contains(.noMagicLinks) else { throw failure(ELOOP) }
         let status = try pathFacts(file)
@@ -115,13 +116,11 @@ struct PathWalk: ~Copyable {
   private var step: ResolveRules { rules.intersection(.noMounts) }
 
   /// All that is left in one call, if there is no symbolic link in it and no way out; nil where it has to be walked.
-  private mutating func straight() throws(SystemError) -> Descriptor? {
-    let place = try PathPlace(current)
+  private mutating func straight(isAtBase: Bool) throws(SystemError) -> Descriptor? {
     let rest = left.drop { $0 == slash }
     guard !rest.isEmpty else { return nil }
     // At the program's root `..` stays; elsewhere it may lead above what one call can be held to.
-    let scope: ResolveRules =
-      place == basePlace ? (rules.contains(.beneath) ? .beneath : .inRoot) : .beneath
+    let scope: ResolveRules = isAtBase ? (rules.contains(.beneath) ? .beneath : .inRoot) : .beneath
     let asked = rules.intersection([.noMounts, .cached]).union([.noSymbolicLinks, .noMagicLinks, scope])
     do {
       return try openPath(
@@ -158,12 +157,15 @@ struct PathWalk: ~Copyable {
     current = above
   }
 
-  private mutating func putInFront(_ text: [UInt8]) throws(SystemError) {
+  private mutating func putInFront(_ text: [UInt8], root: borrowing Descriptor) throws(SystemError) {
     guard let first = text.first else { throw failure(ENOENT) }
     if first == slash {
       // With RESOLVE_NO_XDEV the kernel refuses most such links, also within a mount (nd_jump_root, fs/namei.c).
       guard rules.isDisjoint(with: [.beneath, .noMounts]) else { throw failure(EXDEV) }
-      current = try base.duplicate()
+      switch base {
+      case .some(let base): current = try base.duplicate()
+      case .none: current = try root.duplicate()
+      }
     }
     left = (text + left)[...]
   }

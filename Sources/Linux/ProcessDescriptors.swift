@@ -91,23 +91,33 @@ public struct DeviceIdentity: Sendable, Hashable {
   /// 0 for devices.
   public var inode: UInt64
 
-  /// nil: there is nothing, or it cannot be looked at.
+  /// What a path leads to, links followed; nil: nothing, or it cannot be looked at.
   public init?(path: String) {
-    guard let pin = try? Descriptor.pin(path) else { return nil }
-    self.init(of: pin)
+    guard let status = try? ProcFile.status(path) else { return nil }
+    self.init(
+      mode: status.st_mode, fileSystem: UInt64(status.st_dev), inode: UInt64(status.st_ino),
+      device: UInt64(status.st_rdev))
   }
 
   /// nil for what is neither a device nor a regular file.
   public init?(of descriptor: borrowing Descriptor) {
-    guard let status = try? descriptor.status() else { return nil }
-    kind = status.kind
-    switch status.kind {
-    case .regular: (device, inode) = (status.device, status.inode)
+    var information = stat()
+    // SAFETY: the structure is written by the call.
+    guard unsafe fstat(descriptor.rawValue, &information) == 0 else { return nil }
+    self.init(
+      mode: information.st_mode, fileSystem: UInt64(information.st_dev), inode: UInt64(information.st_ino),
+      device: UInt64(information.st_rdev))
+  }
+
+  private init?(mode: mode_t, fileSystem: UInt64, inode: UInt64, device: UInt64) {
+    switch mode & S_IFMT {
+    case S_IFREG: (kind, self.device, self.inode) = (.regular, fileSystem, inode)
+    case S_IFBLK: (kind, self.device, self.inode) = (.blockDevice, device, 0)
     // linux/major.h, UNIX98_PTY_SLAVE_MAJOR: 136 to 143.
-    case .characterDevice where (136...143).contains(clinux_device_major(status.specialDevice)):
-      (device, inode) = (status.device, status.inode)
-    case .blockDevice, .characterDevice: (device, inode) = (status.specialDevice, 0)
-    case .socket, .other: return nil
+    case S_IFCHR where (136...143).contains(clinux_device_major(device)):
+      (kind, self.device, self.inode) = (.characterDevice, fileSystem, inode)
+    case S_IFCHR: (kind, self.device, self.inode) = (.characterDevice, device, 0)
+    default: return nil
     }
   }
 }

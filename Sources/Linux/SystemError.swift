@@ -63,6 +63,7 @@ public enum ErrorCode {
   public static let notPermitted: Int32 = EPERM
   public static let noSuchEntry: Int32 = ENOENT
   public static let accessDenied: Int32 = EACCES
+  public static let badDescriptor: Int32 = EBADF
   public static let busy: Int32 = EBUSY
   public static let notSupported: Int32 = EOPNOTSUPP
   public static let noSuchProcess: Int32 = ESRCH

@@ -94,9 +94,11 @@ public struct ListenerKeeper: ~Copyable {
     case Token.connection: try lookAtConnection()
     default:
       guard let held = listeners[event.token] else { return }
-      if event.events.contains(.hangUp) || event.events.contains(.error) {
+      // POLLERR alone is no end: the kernel says it where a signal came between (kernel/seccomp.c, seccomp_notify_poll).
+      if try held.listener.hasEnded {
         try epoll.remove(held.listener.descriptor.rawValue)
         listeners[event.token] = nil
+        if listeners.isEmpty { try leaveBroker() }
       } else if !held.isSupervised {
         try letThrough(held)
       }
@@ -129,6 +131,12 @@ public struct ListenerKeeper: ~Copyable {
     // A broker says nothing unasked; what it says all the same is no sign that it has gone.
     if case .ready(let received)? = try? socket.receive(into: &nothing, blocking: false), received.count > 0 { return }
     try loseBroker()
+  }
+
+  /// Nothing is left that a broker could have: no connection is kept open for what may come.
+  private mutating func leaveBroker() throws(SystemError) {
+    guard let unused = session.take() else { return }
+    try epoll.remove(unused.socket.number)
   }
 
   private mutating func loseBroker() throws(SystemError) {

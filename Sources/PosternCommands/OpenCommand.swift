@@ -2,6 +2,7 @@ import ArgumentParser
 import Instructions
 import Linux
 import Postern
+import Wire
 
 struct OpenCommand: BrokerCommand {
   static let configuration = CommandConfiguration(
@@ -59,15 +60,28 @@ struct OpenCommand: BrokerCommand {
     let image = try launch.image()
     let broker = try session.connect()
     for object in objects {
-      let handed = try session.asking("open \(object)") { () throws(PosternError) in
-        try broker.handOver(object, operations, image: image)
-      }
-      launch.descriptors.append(handed.descriptor)
+      do throws(PosternError) {
+        launch.descriptors.append(try broker.handOver(object, operations, image: image).descriptor)
+      } catch { throw OpenCommand.failure(error, object, broker) }
     }
     launch.variables = [
       "LISTEN_FDS": "\(objects.count)", "LISTEN_PID": "\(Confinement.processID)",
       "LISTEN_FDNAMES": objects.joined(separator: ":"),
     ]
     try session.surroundings.become(launch)
+  }
+
+  /// A refusal for want of a path is told with what the plan says about it: which key of the policy is missing.
+  private static func failure(_ error: PosternError, _ object: String, _ broker: PosternConnection) -> CommandFailure {
+    let failure = CommandFailure(error, during: "open \(object)")
+    guard let refusal = error.refusal, refusal.detail == .pathUnavailable,
+      let row = try? broker.plan(object: object).first, row.refusal != nil, !row.why.isEmpty
+    else { return failure }
+    var told = failure
+    told.text =
+      "open \(object.escapedForTerminal): refused: \(refusal.reason.name) "
+      + "(\(SystemError.symbol(of: error.errno)), \(refusal.detail.name)): \(row.why.escapedForTerminal)"
+    told.hint = Refusal(refusal.reason).hint
+    return told
   }
 }

@@ -10,8 +10,11 @@ extension ProcessSurroundings {
   func supervise(_ calls: NotifiedCalls, socket: String) throws(CommandFailure) {
     do {
       let pair = try MessageSocket.pair()
-      try OwnProcess.spawnDetached(["postern", "keep", "--socket", socket], pair.second)
-      let keeper = ProcessSurroundings.first(of: pair)
+      // The keeper's working directory is another one.
+      let path = socket.hasPrefix("/") ? socket : try ProcFile.readLink("/proc/self/cwd") + "/" + socket
+      try OwnProcess.spawnDetached(["postern", "keep", "--socket", path], pair.second)
+      // The other end is the keeper's alone: when it ends, ours has to say so.
+      let keeper = pair.takeFirst()
       let listener = try ProcessSurroundings.installFilter(calls)
       switch try ListenerKeeper.submit(listener, calls, to: keeper) {
       case .supervised: return
@@ -30,9 +33,6 @@ extension ProcessSurroundings {
       throw CommandFailure(.bug, "\(error)")
     }
   }
-
-  /// The other end is the keeper's alone: when it ends, ours has to say so.
-  private static func first(of pair: consuming MessageSocketPair) -> Descriptor { pair.first }
 
   static func installFilter(_ calls: NotifiedCalls) throws(CommandFailure) -> Descriptor {
     do { return try NotificationFilter.install(calls) } catch {

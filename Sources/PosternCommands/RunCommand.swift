@@ -25,6 +25,12 @@ struct RunCommand: BrokerCommand {
   @Flag(help: "Show what the program would get, and run nothing.")
   var dryRun = false
 
+  @Flag(help: "Grant nothing; print the policy that the program would have needed. Needs no broker.")
+  var learn = false
+
+  @Option(help: ArgumentHelp("Where --learn puts the policy (default: the error stream).", valueName: "file"))
+  var output: String?
+
   @Argument(parsing: .postTerminator, help: ArgumentHelp("The program and its arguments.", valueName: "command"))
   var command: [String] = []
 
@@ -32,10 +38,17 @@ struct RunCommand: BrokerCommand {
 
   func validate() throws {
     guard !command.isEmpty || dryRun else { throw ValidationError("Say what to run: postern run -- COMMAND ...") }
+    guard !learn || !dryRun else { throw ValidationError("--learn runs the program, --dry-run does not.") }
+    guard !learn || objects.isEmpty else {
+      throw ValidationError("--learn looks for every object; leave --object out.")
+    }
+    guard output == nil || learn else { throw ValidationError("--output belongs to --learn.") }
+    guard output?.isEmpty != true else { throw ValidationError("--output: expected a path") }
   }
 
   func perform(_ session: Session) throws(CommandFailure) {
     do throws(CommandFailure) {
+      if learn { return try Learning(session, output: output).run(command) }
       if dryRun { return try show(session) }
       try start(session)
     } catch { throw error.preventingStart }

@@ -18,6 +18,8 @@ protocol Surroundings: AnyObject {
   func supervise(_ calls: NotifiedCalls, socket: String) throws(CommandFailure)
   /// Becomes another program. Only a test's returns.
   func become(_ launch: Launch) throws(CommandFailure)
+  /// Runs another program as a child, with nothing granted, and says what it was refused.
+  func observe(_ launch: Launch) throws(CommandFailure) -> Observed
   /// The first of `count` descriptors from `first` on that would be open in that program; nil: none would.
   func firstKept(from first: Int32, count: Int) -> Int32?
 }

@@ -40,6 +40,8 @@ final class Caller {
   private var process: ProcessPin?
   /// Its identity in the entity, for each object that it has an association with.
   var associated: [ObjectID: ProcessResource] = [:]
+  /// Objects whose grants want uses recorded.
+  var recordsUses: [ObjectID: Bool] = [:]
 
   init(_ thread: consuming NotifyingThread) { self.thread = thread }
 

@@ -64,11 +64,10 @@ public struct Recall: Sendable {
     var stuck = ""
     // By cookie: whoever shares a socket that was taken back has nothing left of it.
     var taken: Set<UInt64> = []
-    for pid in target.processes {
-      switch recall(target, in: pid, &taken) {
-      case .nothing: break
-      case .recalled: break
-      case .stuck(let why):
+    // Twice where nothing was found: a descriptor that moves from one process to another while we look is seen then.
+    for _ in 0..<2 where taken.isEmpty && holding.isEmpty {
+      for pid in target.processes {
+        guard let why = takeBack(target, from: pid, &taken) else { continue }
         stuck = why
         holding.append(pid)
       }
@@ -78,61 +77,42 @@ public struct Recall: Sendable {
     return kill(holding) ? .recalled : .cannotRecall("\(stuck); it could not be ended either")
   }
 
-  private enum Found {
-    case nothing
-    case recalled
-    case stuck(String)
-  }
-
-  private func recall(_ target: Target, in pid: Int32, _ taken: inout Set<UInt64>) -> Found {
-    guard let numbers = try? ProcessDescriptors.numbers(of: pid) else { return .nothing }
-    guard let process = try? ProcessPin.handle(of: pid) else { return .nothing }
-    var found = Found.nothing
-    for number in numbers {
-      switch target.definition.specification {
-      case .socket(let specification):
-        guard ProcessDescriptors.isSocket(number, of: pid),
-          let socket = try? ProcessDescriptors.fetch(number, from: process),
-          let description = try? SocketDescription(of: socket),
-          description.network == target.network,
-          Self.isObject(specification, description, isConnected: socket.isConnected)
-        else { continue }
-        if !taken.contains(description.cookie) {
-          guard !description.isFilterLocked else {
-            try? socket.recallSocket()
-            return .stuck("the program has locked a filter of its own on the socket, so that it can listen again")
-          }
-          do { try socket.recallSocket() } catch { return .stuck("\(error)") }
-          taken.insert(description.cookie)
-        }
-        switch specification.endpoint {
-        case .tcp, .udp, .unix: found = .recalled
-        case .raw, .packet:
-          return .stuck("receiving has ended; the kernel has no means against sending on a raw or packet socket")
-        }
-      case .disk, .bus:
-        guard let path = target.definition.path, let device = DeviceIdentity(path: path),
-          ProcessDescriptors.leads(number, of: pid, to: device)
-        else { continue }
-        return .stuck("the program has the device open, and the kernel has no means against that")
+  /// nil: the process has nothing of it any more. Else why it has.
+  private func takeBack(_ target: Target, from pid: Int32, _ taken: inout Set<UInt64>) -> String? {
+    switch target.definition.specification {
+    case .socket(let specification):
+      var stuck: String?
+      let look = HeldObject.sockets(specification, network: target.network, in: pid) { socket, description in
+        if let why = takeBack(socket, description, specification.endpoint, &taken) { stuck = why }
+      }
+      if case .unable(let why) = look { return why }
+      return stuck
+    case .disk, .bus:
+      guard let path = target.definition.path else { return nil }
+      switch HeldObject.hasOpen(path, in: pid) {
+      case .success(false): return nil
+      case .success(true): return "the program has the device open, and the kernel has no means against that"
+      case .failure(let error): return "process \(pid) cannot be looked at: \(error)"
       }
     }
-    return found
   }
 
-  /// Connections that were accepted have the same address, but a peer: they are the application's own.
-  private static func isObject(
-    _ specification: SocketSpecification, _ socket: SocketDescription, isConnected: Bool
-  ) -> Bool {
-    switch specification.endpoint {
-    case .tcp(let address):
-      return socket.isStream && socket.ipProtocol == 6 && socket.address == address && !isConnected
-    case .udp(let address): return socket.isDatagram && socket.ipProtocol == 17 && socket.address == address
-    case .unix(let path):
-      return socket.isUnix && socket.isListening && socket.lastComponent == SocketName.lastComponent(path)
-    case .raw(let family, let number):
-      return socket.isInternet(family, mapped: false) && socket.isRaw && socket.ipProtocol == Int32(number)
-    case .packet: return socket.isPacket
+  private func takeBack(
+    _ socket: borrowing Descriptor, _ description: SocketDescription, _ endpoint: SocketSpecification.Endpoint,
+    _ taken: inout Set<UInt64>
+  ) -> String? {
+    if !taken.contains(description.cookie) {
+      guard !description.isFilterLocked else {
+        try? socket.recallSocket()
+        return "the program has locked a filter of its own on the socket, so that it can listen again"
+      }
+      do { try socket.recallSocket() } catch { return "\(error)" }
+      taken.insert(description.cookie)
+    }
+    switch endpoint {
+    case .tcp, .udp, .unix: return nil
+    case .raw, .packet:
+      return "receiving has ended; the kernel has no means against sending on a raw or packet socket"
     }
   }
 

@@ -3,6 +3,8 @@ import Linux
 
 extension SocketDescription {
   var isStream: Bool { type == 1 }
+  /// MPTCP (262) listens on the same ports and takes plain TCP as well; Go's servers ask for it.
+  var isTCP: Bool { ipProtocol == 6 || ipProtocol == 262 }
   var isDatagram: Bool { type == 2 }
   var isRaw: Bool { type == 3 && (domain == 2 || domain == 10) }
   var isPacket: Bool { domain == 17 }
@@ -40,8 +42,4 @@ extension NetworkAddress {
     for index in 0..<4 { inner[index] = bytes[12 + index] }
     return NetworkAddress(family: .ipv4, bytes: inner, port: port)
   }
-}
-
-extension ThreadFacts {
-  func has(_ capability: Capability) -> Bool { effectiveCapabilities & (1 << UInt64(capability.rawValue)) != 0 }
 }

@@ -1,4 +1,5 @@
 import Instructions
+import Linux
 
 /// A call that waits in the kernel for a verdict, as the thread that decides is told of it.
 public struct SupervisedCall: Sendable {
@@ -28,20 +29,23 @@ public struct SupervisedCall: Sendable {
 /// What supervisors tell the thread that decides.
 public enum SupervisorMessage: Sendable {
   case judge(SupervisedCall)
-  /// Let through without a grant, for this reason; nothing is to be answered.
-  case refused(SupervisedCall, reason: Reason, object: ObjectID?, why: String)
+  /// Let through without a grant, for this reason; nothing is to be answered. Who it was is told, because by now it may
+  /// have ended.
+  case refused(SupervisedCall, reason: Reason, object: ObjectID?, why: String, by: ProcessFacts, start: UInt64)
   /// Performed; for grants that want uses recorded.
   case performed(SupervisedCall, object: ObjectID, process: ProcessResource)
   /// What became of a recall that was started under this number.
   case recalled(UInt64, [Recall.Outcome])
+  /// Who holds what an earlier broker had handed over.
+  case found([Survey.Holder])
   /// No process uses the filter any more, or the listener is of no use.
   case ended(supervisor: UInt64)
 }
 
 /// What the thread that decides answers.
 public enum SupervisedVerdict: Sendable, Hashable {
-  /// The process has an association for this object, recorded.
-  case associated(ObjectID, ProcessResource)
+  /// The process has an association for this object, recorded. `recordsUses`: what is performed is to be told.
+  case associated(ObjectID, ProcessResource, recordsUses: Bool)
   /// Recorded; the call is let through to the kernel's own checks.
   case refused
 }

@@ -31,7 +31,7 @@ extension SupervisorLoop {
     for entry in named where try Self.fits(entry, description, name, caller.thread) {
       candidates.append(PreparedCall.Candidate(entry: entry, needed: OperationSet(.bind), suffices: .all))
     }
-    let privileged = isPrivileged(name, table) ? !(try caller.thread.facts()).has(.netBindService) : false
+    let privileged = isPrivileged(name, table) ? !(try caller.thread.facts()).holds(.netBindService) : false
     guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
     var operands = Operands()
     if case .internet(let address) = name.form { operands.address = address }
@@ -62,7 +62,7 @@ extension SupervisorLoop {
     else { return false }
     switch specification.endpoint {
     case .tcp(let address):
-      return socket.isInternet(address.family, mapped: name.isMapped) && socket.isStream && socket.ipProtocol == 6
+      return socket.isInternet(address.family, mapped: name.isMapped) && socket.isStream && socket.isTCP
     case .udp(let address):
       return socket.isInternet(address.family, mapped: name.isMapped) && socket.isDatagram && socket.ipProtocol == 17
     case .unix(let path):

@@ -18,7 +18,7 @@ extension SupervisorLoop {
       .filter { $0.networkIdentity != nil && $0.networkIdentity == network }
       .map { PreparedCall.Candidate(entry: $0, needed: OperationSet([.send, .receive]), suffices: .any) }
     let told = told(
-      notification, caller, candidates, opcode: .receive, text: call.text, isPrivileged: !facts.has(.netRaw))
+      notification, caller, candidates, opcode: .receive, text: call.text, isPrivileged: !facts.holds(.netRaw))
     guard !candidates.isEmpty else {
       return refuse(told, .noSuchObject, "no object of the policy is such a socket in this network namespace")
     }

@@ -30,14 +30,18 @@ struct SupervisorLoop: ~Copyable {
       }
       if ready.firstReadable {
         receive()
-      } else if ready.firstEnded {
+      } else if ready.firstEnded, (try? supervisor.listener.hasEnded) != false {
+        // poll(2) of a listener may say POLLERR where a signal came between; only a hang-up is the end.
         return
       }
     }
   }
 
   private mutating func receive() {
-    guard let received = try? supervisor.listener.receive(into: supervisor.ledger) else { return }
+    guard let received = try? supervisor.listener.receive(into: supervisor.ledger) else {
+      // For want of memory or timers (RLIMIT_SIGPENDING): what waits goes on waiting, without the thread spinning.
+      return Clock.sleep(nanoseconds: 5_000_000)
+    }
     guard case .notification(let notification) = received else { return }
     guard supervisor.ledger.begin(notification.id) else {
       // Too many calls of this filter wait for verdicts already.
@@ -55,11 +59,12 @@ struct SupervisorLoop: ~Copyable {
       guard let call = waiting.removeValue(forKey: id) else { continue }
       switch verdict {
       case .refused: letThrough(id)
-      case .associated(let object, let process):
+      case .associated(let object, let process, let recordsUses):
         guard let candidate = call.candidates.first(where: { $0.entry.id == object }) else {
           letThrough(id)
           continue
         }
+        call.caller.recordsUses[object] = recordsUses ? true : nil
         remember(call.caller, object, process)
         perform(call, candidate, as: process, mayAsk: false)
       }
@@ -98,8 +103,13 @@ struct SupervisorLoop: ~Copyable {
 
   /// Lets a call through that the kernel is going to refuse, and says so where refusals are recorded.
   func refuse(_ call: SupervisedCall, _ reason: Reason, object: ObjectID? = nil, _ why: String) {
+    if call.isPrivileged {
+      // While it waits: these are the facts of the process that called.
+      let facts = ProcessFacts(of: call.process)
+      let start = (try? ProcessPin.startTime(of: call.process)) ?? 0
+      supervisor.queue.post(.refused(call, reason: reason, object: object, why: why, by: facts, start: start))
+    }
     letThrough(call.id)
-    if call.isPrivileged { supervisor.queue.post(.refused(call, reason: reason, object: object, why: why)) }
   }
 
   // MARK: Deciding
@@ -146,7 +156,9 @@ struct SupervisorLoop: ~Copyable {
     }
     guard (try? supervisor.listener.isValid(call.told.id)) == true else { return supervisor.ledger.end(call.told.id) }
     perform(granted, call, candidate)
-    supervisor.queue.post(.performed(call.told, object: candidate.entry.id, process: process))
+    if call.caller.recordsUses[candidate.entry.id] == true {
+      supervisor.queue.post(.performed(call.told, object: candidate.entry.id, process: process))
+    }
   }
 
   private func perform(

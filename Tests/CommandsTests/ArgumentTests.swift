@@ -22,6 +22,8 @@ import Testing
     ["open", "x"], ["run", "x"], ["run"], ["run", "--"], ["open", "--", "true"], ["open", "a,a", "--", "true"],
     ["open", "a,", "--", "true"], ["open", "a:b", "--", "true"], ["run", "--object", "", "--", "true"],
     ["audit", "why", "1"],
+    ["run", "--learn"], ["run", "--learn", "--dry-run", "--", "true"], ["run", "--output", "x", "--", "true"],
+    ["run", "--learn", "--object", "x", "--", "true"], ["run", "--learn", "--output", "", "--", "true"],
   ])
   func `a mistake in the arguments exits 64 and reaches no broker`(arguments: [String]) {
     let surroundings = RecordedSurroundings()

@@ -28,6 +28,13 @@ enum RealCommand {
     process.standardInput = input
     process.standardOutput = output
     process.standardError = errors
+    // The threads that tests run on block every signal, and children inherit that.
+    var none = sigset_t()
+    var old = sigset_t()
+    // SAFETY: both sets are ours.
+    unsafe sigemptyset(&none)
+    unsafe pthread_sigmask(SIG_SETMASK, &none, &old)
+    defer { unsafe pthread_sigmask(SIG_SETMASK, &old, nil) }
     try process.run()
     return (process, output, errors)
   }

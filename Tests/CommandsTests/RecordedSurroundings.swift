@@ -19,6 +19,8 @@ final class RecordedSurroundings: Surroundings {
   /// What the process would have had supervised, and by whom, before it would have become `launch`.
   private(set) var supervised: (calls: NotifiedCalls, socket: String)?
   private(set) var launch: Launch?
+  /// What a program that is learnt from does.
+  var observed = Observed()
   /// A descriptor that whoever started the process left open.
   var kept: Int32?
 
@@ -51,6 +53,11 @@ final class RecordedSurroundings: Surroundings {
 
   func supervise(_ calls: NotifiedCalls, socket: String) throws(CommandFailure) { supervised = (calls, socket) }
   func become(_ launch: Launch) throws(CommandFailure) { self.launch = launch }
+
+  func observe(_ launch: Launch) throws(CommandFailure) -> Observed {
+    self.launch = launch
+    return observed
+  }
 
   func firstKept(from first: Int32, count: Int) -> Int32? {
     kept.flatMap { (first..<(first + Int32(count))).contains($0) ? $0 : nil }

@@ -218,6 +218,22 @@ func row(
     #expect(surroundings.launch == nil)
   }
 
+  @Test func `a refusal for want of a path names the key that is missing`() throws {
+    let broker = try opening { request in
+      switch request {
+      case .handOver: return [.refused(RefusedReply(Refusal(.refused, detail: .pathUnavailable)))]
+      case .plan:
+        var page = Page<PlanRow>()
+        _ = try? page.append(row("web", refusal: .refused, why: "the grant lacks `handover: true`"))
+        return [.plan(page)]
+      default: return []
+      }
+    }
+    let surroundings = RecordedSurroundings()
+    #expect(surroundings.run("open", "web", "--socket", broker.path, "--", "/bin/true") == .notStarted)
+    #expect(surroundings.complained.contains("path-unavailable): the grant lacks `handover: true`"))
+  }
+
   @Test func `a descriptor that is in the way is named before anything is asked`() throws {
     let broker = try opening()
     let surroundings = RecordedSurroundings()

@@ -22,7 +22,7 @@ import Testing
 
   @Test(
     arguments: [
-      .path, .directory, .temporary, [.create, .exclusive], .exclusive, .truncate, [.truncate, .create],
+      .path, .directory, .temporary, [.create, .exclusive], .truncate, [.truncate, .create],
       [.writeOnly, .readWrite], OpenFlags(rawValue: 1 << 30), OpenFlags(rawValue: 1 << 40), [.readWrite, .temporary],
     ] as [OpenFlags])
   func `what is left to the kernel is not served`(_ flags: OpenFlags) {
@@ -32,7 +32,7 @@ import Testing
   @Test func `every single unknown bit is left to the kernel`() {
     let known: OpenFlags = [
       .writeOnly, .readWrite, .create, .noControllingTerminal, .append, .nonBlocking, .sync, .async, .direct,
-      .largeFile, .noFollow, .noAccessTime, .closeOnExec,
+      .largeFile, .noFollow, .noAccessTime, .closeOnExec, .exclusive,
     ]
     for bit in 0..<UInt64(64) {
       let flag = OpenFlags(rawValue: 1 << bit)

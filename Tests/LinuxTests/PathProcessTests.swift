@@ -99,6 +99,22 @@ import Testing
     #expect(try stand.resolved("/proc/\(stand.number)/fd/9") == "error \(ENOENT)")
   }
 
+  @Test(.enabled(if: PathTier.root)) func `the same number in two pid namespaces is two processes`() throws {
+    try withDescriptors { _, tree, theirs in
+      let (one, other) = (
+        try PathStand(["/usr/bin/unshare", "--pid", "--fork"]), try PathStand(["/usr/bin/unshare", "--pid", "--fork"])
+      )
+      defer {
+        one.end()
+        other.end()
+      }
+      try one.has("fd", tree("theirs"), "9")
+      try other.has("fd", tree.path, "9")
+      #expect(try one.resolved("/proc/\(one.number)/fd/9") == theirs)
+      #expect(try one.resolved("/proc/\(other.number)/fd/9") == "error \(EACCES)")
+    }
+  }
+
   /// Whose a directory of procfs is, is read from its "status": what is mounted over that must not tell.
   @Test(.enabled(if: PathTier.root)) func `a program cannot pass another process off as itself by mounting`() throws {
     try withDescriptors { stand, tree, _ in

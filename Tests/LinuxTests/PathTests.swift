@@ -67,6 +67,20 @@ import Testing
     }
   }
 
+  @Test(.enabled(if: PathTier.root)) func `a directory outside the program's root has no way above our root`() throws {
+    let (stand, tree) = (try PathStand(), try PathTree())
+    defer { stand.end() }
+    try tree.folder("root")
+    let file = try tree.file("f")
+    try stand.has("cwd", tree.path)
+    try stand.has("chroot", tree("root"))
+    #expect(try stand.resolved("f") == file)
+    #expect(try stand.resolved("root/../f") == file)
+    let up = String(repeating: "../", count: 30)
+    #expect(try stand.opened(up + "dev/null") == PathTree.identity("/dev/null"))
+    #expect(try stand.resolved(up + "dev/null") == "error \(EXDEV)")
+  }
+
   @Test func `links, slashes and odd names end as in the kernel`() throws {
     let (stand, tree) = (try PathStand(), try PathTree())
     defer { stand.end() }

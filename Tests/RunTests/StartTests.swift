@@ -66,7 +66,7 @@ struct StartTests {
 
   @Test func `only calls for the named objects are looked at`() throws {
     let policy = Policies.sockets(["web": "tcp://0.0.0.0:80", "wire": "raw://icmp"])
-      .replacing("object: wire, operations: [bind, listen, accept]", with: "object: wire, operations: [send]")
+      .replacing("object: wire, operations: [bind, listen, accept]", with: "object: wire, operations: [receive]")
     try Scene.run(policy) { scene in
       let make = "import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)"
       #expect(try scene.runToEnd("python3", "-c", make).status == 0)

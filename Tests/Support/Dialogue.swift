@@ -11,6 +11,7 @@ public final class Dialogue {
 
   /// - Parameter line: the program, which should print nothing unasked.
   public init(_ line: [String]) throws {
+    _ = Dialogue.ignoresBrokenPipes
     process.executableURL = URL(fileURLWithPath: try Programs.path("launch"))
     process.arguments = line
     process.standardInput = input
@@ -18,6 +19,9 @@ public final class Dialogue {
     try process.run()
     pid = process.processIdentifier
   }
+
+  /// Telling a program something that has ended must not end the tests.
+  private static let ignoresBrokenPipes: Void = { signal(SIGPIPE, SIG_IGN) }()
 
   /// Says one line and gives the answer; "ended" where the program and all its children have. `$actor` and `$stranger`
   /// in it stand for the paths of these programs.

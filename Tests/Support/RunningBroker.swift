@@ -5,6 +5,8 @@ import Glibc
 public final class RunningBroker {
   public let folder: String
   public let user: Account
+  /// What it is started with beside its paths.
+  public var options: [String] = []
   private var process = Process()
 
   public var socket: String { folder + "/socket" }
@@ -32,7 +34,7 @@ public final class RunningBroker {
     process.arguments =
       user.prefix + [
         try Programs.path("posternd"), "--policy", policyPath, "--socket", socket, "--state-dir", folder + "/state",
-      ]
+      ] + options
     process.standardInput = FileHandle.nullDevice
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/errors"))
     try process.run()

@@ -24,8 +24,8 @@ int clinux_become(const char *path, char *const argv[]);
 /* fork(2); only in a process with one thread. */
 pid_t clinux_fork(void);
 
-/* waitpid(2) without waiting: 0 it runs, 1 *status is its end, -1 with errno. */
-int clinux_child_ended(pid_t child, int *status);
+/* waitpid(2), without waiting unless told to: 0 it runs, 1 *status is its end, -1 with errno. */
+int clinux_child_ended(pid_t child, int *status, int waiting);
 /* What a shell would call that status: the exit code, or 128 and the number of the signal. */
 int clinux_shell_status(int status);
 
@@ -40,9 +40,8 @@ int clinux_is_message_socket(int fd);
 
 /* SIGPIPE (signal(7)): ignores it, and says whether it was ignored before; -1 with errno. */
 int clinux_ignore_broken_pipes(void);
-int clinux_default_broken_pipes(void);
-/* Ignores a signal. */
-int clinux_ignore_signal(int number);
+/* Gives a signal back its default effect. */
+int clinux_default_signal(int number);
 
 /* Whether a file has the extended attribute security.capability (capabilities(7)). */
 int clinux_has_file_capabilities(int fd);

@@ -9,6 +9,8 @@ import Testing
 /// descriptors than before.
 final class Scene {
   let folder: String
+  /// An address of the loopback interface that no other test and no server of this machine has.
+  let address = "127.77.\(Int.random(in: 1...254)).\(Int.random(in: 1...254))"
   let brokerUser: Account
   let applicationUser: Account
   private let broker: RunningBroker
@@ -21,11 +23,14 @@ final class Scene {
   var brokerPID: Int32 { broker.pid }
 
   /// Runs `body` with a broker that serves `policy`, in which `$IMAGE` stands for an image file that begins with "AAAA",
-  /// `$FOLDER` for the scratch folder, `$USER` for the applications' user and `$ACTOR` for their program.
+  /// `$FOLDER` for the scratch folder, `$ADDRESS` for the scene's own, `$USER` for the applications' user and `$ACTOR` for
+  /// their program; `options` are the broker's, with the same words in them.
   static func run(
-    _ policy: String, broker: Account = .own, application: Account = .application, _ body: (Scene) throws -> Void
+    _ policy: String, broker: Account = .own, application: Account = .application, options: [String] = [],
+    _ body: (Scene) throws -> Void
   ) throws {
     let scene = try Scene(broker, application)
+    scene.broker.options = try options.map { try scene.expand($0) }
     defer { scene.end() }
     try scene.write("image", String(repeating: "A", count: 8192))
     try scene.write("policy.yaml", try scene.expand(policy))
@@ -51,7 +56,7 @@ final class Scene {
   var meeting: String { folder + "/open/meeting" }
 
   func expand(_ text: String) throws -> String {
-    text.replacing("$IMAGE", with: image).replacing("$FOLDER", with: folder)
+    text.replacing("$IMAGE", with: image).replacing("$FOLDER", with: folder).replacing("$ADDRESS", with: address)
       .replacing("$USER", with: applicationUser.name).replacing("$ACTOR", with: try Programs.path("actor"))
   }
 
@@ -63,6 +68,12 @@ final class Scene {
     _ = try postern("read", "no-such-object")
     descriptorsAtStart = descriptorCount
   }
+
+  /// Ends the broker at once, as a crash would.
+  func killBroker() { broker.end(SIGKILL) }
+
+  /// Starts a broker again where one was killed.
+  func startAgain() throws { try start() }
 
   /// What the broker has written on its standard error.
   var errors: String { broker.errors }
@@ -90,7 +101,12 @@ final class Scene {
 
   /// Starts another of the test programs, with the socket as its first argument.
   func start(_ program: String, arguments: [String]) throws -> Dialogue {
-    let actor = try Dialogue(applicationUser.prefix + [try Programs.path(program), socket] + arguments)
+    try start([try Programs.path(program), socket] + arguments, as: applicationUser)
+  }
+
+  /// Starts any program that does what it is told one line at a time.
+  func start(_ line: [String], as user: Account) throws -> Dialogue {
+    let actor = try Dialogue(user.prefix + line)
     actors.append(actor)
     return actor
   }
