@@ -13,7 +13,7 @@ final class Scene {
   let network: NetworkNamespace
   private var count = 0
   private var dialogues: [Dialogue] = []
-  private var descriptorsAtStart = 0
+  private var descriptorsAtStart: [String] = []
   private var wasRestarted = false
 
   /// Runs `body` with a broker that serves `policy`, in which `$NETWORK` stands for the namespace's path, `$FOLDER` for
@@ -48,7 +48,7 @@ final class Scene {
     try broker.start()
     // What it opens for the first connection and the first record stays open.
     try postern("read", "no-such-object")
-    descriptorsAtStart = broker.descriptorCount
+    descriptorsAtStart = broker.descriptors
   }
 
   /// Starts the broker again after it was ended. It serves the programs that run still, which takes descriptors.
@@ -60,7 +60,7 @@ final class Scene {
   // MARK: Programs
 
   /// What stands before the command line of a program that has no privilege at all.
-  private func unprivileged(in place: NetworkNamespace? = nil) -> [String] {
+  func unprivileged(in place: NetworkNamespace? = nil) -> [String] {
     (place ?? network).prefix + [
       "/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all",
       "--bounding-set=-all", "--", "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -129,8 +129,8 @@ final class Scene {
       return left.isEmpty
     }
     #expect(ended, "programs do not end")
-    let isBack = eventually { wasRestarted || broker.descriptorCount <= descriptorsAtStart }
-    #expect(isBack, "the broker kept descriptors: \(broker.descriptorCount), \(descriptorsAtStart) at the start")
+    let isBack = eventually { wasRestarted || broker.descriptors.count <= descriptorsAtStart.count }
+    #expect(isBack, "the broker kept descriptors: \(broker.descriptors), at the start \(descriptorsAtStart)")
     #expect(broker.isRunning, "the broker ended: \(broker.errors)")
     let status = broker.end()
     #expect(status == 0, "\(broker.errors)")
