@@ -66,8 +66,14 @@ public final class RunningBroker {
   }
 
   /// How many descriptors it holds now.
-  public var descriptorCount: Int {
-    (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count) ?? 0
+  public var descriptorCount: Int { descriptors.count }
+
+  /// What they are.
+  public var descriptors: [String] {
+    let folder = "/proc/\(pid)/fd"
+    return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).map { number in
+      "\(number) \((try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(number)")) ?? "?")"
+    }
   }
 
   /// What they are.

@@ -13,7 +13,7 @@ final class Scene {
   let network: NetworkNamespace
   private var count = 0
   var dialogues: [Dialogue] = []
-  private var descriptorsAtStart = 0
+  private var descriptorsAtStart: [String] = []
   private var wasRestarted = false
 
   /// Runs `body` with a broker that serves `policy`, in which `$NETWORK` stands for the namespace's path, `$FOLDER` for
@@ -52,7 +52,7 @@ final class Scene {
     // What it opens for the first connection and the first record stays open, as soon as that is written.
     try postern("read", "no-such-object")
     _ = try eventually { try broker.journal().contains { $0.kind == "refusal" } }
-    descriptorsAtStart = broker.descriptorCount
+    descriptorsAtStart = broker.descriptors
   }
 
   /// Starts the broker again after it was ended. It serves the programs that run still, which takes descriptors.
@@ -133,8 +133,8 @@ final class Scene {
       return left.isEmpty
     }
     #expect(ended, "programs do not end")
-    let isBack = eventually { wasRestarted || broker.descriptorCount <= descriptorsAtStart }
-    #expect(isBack, "the broker kept descriptors: \(broker.descriptors), \(descriptorsAtStart) at the start")
+    let isBack = eventually { wasRestarted || broker.descriptors.count <= descriptorsAtStart.count }
+    #expect(isBack, "the broker kept descriptors: \(broker.descriptors), at the start \(descriptorsAtStart)")
     #expect(broker.isRunning, "the broker ended: \(broker.errors)")
     let status = broker.end()
     #expect(status == 0, "\(broker.errors)")
