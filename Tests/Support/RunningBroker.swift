@@ -76,14 +76,6 @@ public final class RunningBroker {
     }
   }
 
-  /// What they are.
-  public var descriptors: [String] {
-    let folder = "/proc/\(pid)/fd"
-    return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).map { number in
-      "\(number): " + ((try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(number)")) ?? "")
-    }
-  }
-
   /// Its resident memory now, KiB.
   public var memory: Int {
     let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
