@@ -70,6 +70,14 @@ public final class RunningBroker {
     (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count) ?? 0
   }
 
+  /// The same when everything is open that stays open: what it needs for the first connection, and the journal's segment,
+  /// which is opened for the first record by a thread of its own.
+  public func settledDescriptorCount() throws -> Int {
+    _ = try Command.run(try line("read", "no-such-object"))
+    _ = try eventually { try journal().contains { $0.kind == "refusal" } }
+    return descriptorCount
+  }
+
   /// What they are.
   public var descriptors: [String] {
     let folder = "/proc/\(pid)/fd"

@@ -64,9 +64,7 @@ final class Scene {
 
   private func start() throws {
     try broker.start()
-    // What it opens for the first connection and the first record (the journal's segment) stays open.
-    _ = try postern("read", "no-such-object")
-    descriptorsAtStart = descriptorCount
+    descriptorsAtStart = try broker.settledDescriptorCount()
   }
 
   /// Ends the broker at once, as a crash would.
