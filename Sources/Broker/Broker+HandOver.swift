@@ -73,7 +73,8 @@ extension Broker {
     else { return refuse(Refusal(.refused, detail: .selector), "the policy changed meanwhile; ask again") }
     let opened: Descriptor
     do throws(SystemError) {
-      opened = try opener.openToGive(object.definition, operations: authorization.operations)
+      opened = try opener.openToGive(
+        object.definition, operations: authorization.operations, range: authorization.limits.range)
     } catch {
       object.lastFailure = error.description
       var failed = refusalRecord(

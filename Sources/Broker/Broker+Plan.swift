@@ -1,6 +1,7 @@
 import Authority
 import Instructions
 import Linux
+import Objects
 import Wire
 
 extension Broker {
@@ -41,6 +42,12 @@ extension Broker {
         ancestors: ancestors(of: caller.pid))
       switch policy.judge(open: asked, authority: authority, facts: facts) {
       case .authorized(let authorization):
+        if let obstacle = diskObstacle(definition, authorization.limits) {
+          return PlanRow(
+            object: definition.name, kind: definition.kind, specification: definition.summary,
+            application: authorization.application, operations: [], path: .handover, calls: definition.notifiedCalls,
+            refusal: .refused, why: obstacle)
+        }
         return PlanRow(
           object: definition.name, kind: definition.kind, specification: definition.summary,
           application: authorization.application, operations: authorization.operations, path: authorization.path,
@@ -57,6 +64,16 @@ extension Broker {
       application: refused.nearest?.application ?? "", operations: [], path: .handover,
       calls: definition.notifiedCalls, refusal: refused.told.reason,
       why: message.isEmpty ? refused.cause.text : "\(refused.cause.text); \(message)")
+  }
+
+  /// Why the disk's own descriptor could not be given away, which only opening it tells; nil: it could.
+  private func diskObstacle(_ definition: ObjectDefinition, _ limits: LimitSet) -> String? {
+    guard case .disk(let disk) = definition.specification else { return nil }
+    do {
+      let opened = try DiskObject.open(disk, own: opener.own)
+      let isWhole = opened.isWhole && (limits.range == nil || limits.range == opened.footprint?.range)
+      return isWhole ? nil : Self.rangeObstacle
+    } catch { return "\(error)" }
   }
 
   /// nil, for any, and then each executable that an application with a grant for the object names.

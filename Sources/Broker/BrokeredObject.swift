@@ -51,14 +51,17 @@ struct ObjectOpener: Sendable {
 
   /// The object's own descriptor, for somebody who keeps it.
   ///
+  /// - Parameter range: what of a disk is granted; nil: all that the object is.
   /// - Throws: EOPNOTSUPP for what a descriptor cannot keep to: a range, an address, lines.
-  func openToGive(_ definition: ObjectDefinition, operations: OperationSet) throws(SystemError) -> Descriptor {
+  func openToGive(
+    _ definition: ObjectDefinition, operations: OperationSet, range: ByteRange?
+  ) throws(SystemError) -> Descriptor {
     switch definition.specification {
     case .socket(let specification):
       return try SocketObject.open(specification, operations: operations).giveAway(operations)
     case .disk(let specification):
       let disk = try DiskObject.open(specification, own: own)
-      guard disk.isWhole else {
+      guard disk.isWhole, range == nil || range == disk.footprint?.range else {
         throw SystemError(
           errno: ErrorCode.notSupported, operation: Broker.rangeObstacle, path: specification.path)
       }

@@ -53,6 +53,14 @@ public final class Dialogue {
     }
   }
 
+  /// The next line, or nil where none comes in time.
+  public func heard(within seconds: Double) -> String? {
+    var entry = pollfd(fd: output.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
+    // SAFETY: one entry is passed and counted.
+    let ready = unsafe poll(&entry, 1, Int32(seconds * 1000))
+    return !pending.isEmpty || ready == 1 ? heard() : nil
+  }
+
   /// Ends it; its children end with the pipes that it told them through.
   public func end() {
     try? input.fileHandleForWriting.close()

@@ -66,23 +66,21 @@ public final class RunningBroker {
   }
 
   /// How many descriptors it holds now.
-  public var descriptorCount: Int {
-    (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count) ?? 0
-  }
+  public var descriptorCount: Int { descriptors.count }
 
-  /// The same when everything is open that stays open: what it needs for the first connection, and the journal's segment,
+  /// Its descriptors as soon as everything is open that stays open: what it needs for the first connection, and the journal's segment,
   /// which is opened for the first record by a thread of its own.
-  public func settledDescriptorCount() throws -> Int {
+  public func settledDescriptors() throws -> [String] {
     _ = try Command.run(try line("read", "no-such-object"))
     _ = try eventually { try journal().contains { $0.kind == "refusal" } }
-    return descriptorCount
+    return descriptors
   }
 
   /// What they are.
   public var descriptors: [String] {
     let folder = "/proc/\(pid)/fd"
     return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).map { number in
-      "\(number): " + ((try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(number)")) ?? "")
+      "\(number) \((try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(number)")) ?? "?")"
     }
   }
 

@@ -64,7 +64,7 @@ final class Scene {
 
   private func start() throws {
     try broker.start()
-    descriptorsAtStart = try broker.settledDescriptorCount()
+    descriptorsAtStart = try broker.settledDescriptors().count
   }
 
   /// Ends the broker at once, as a crash would.

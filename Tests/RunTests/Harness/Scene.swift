@@ -12,15 +12,18 @@ final class Scene {
   let broker: RunningBroker
   let network: NetworkNamespace
   private var count = 0
-  private var dialogues: [Dialogue] = []
-  private var descriptorsAtStart = 0
+  var dialogues: [Dialogue] = []
+  private var descriptorsAtStart: [String] = []
   private var wasRestarted = false
 
   /// Runs `body` with a broker that serves `policy`, in which `$NETWORK` stands for the namespace's path, `$FOLDER` for
   /// the scratch folder and `$USER` for the programs' user.
-  static func run(_ policy: String, _ body: (Scene) throws -> Void) throws {
+  static func run(
+    _ policy: String, prepare: (Scene) throws -> Void = { _ in }, _ body: (Scene) throws -> Void
+  ) throws {
     let scene = try Scene()
     defer { scene.end() }
+    try prepare(scene)
     try scene.write(policy: policy)
     try scene.start()
     try body(scene)
@@ -46,7 +49,7 @@ final class Scene {
 
   func start() throws {
     try broker.start()
-    descriptorsAtStart = try broker.settledDescriptorCount()
+    descriptorsAtStart = try broker.settledDescriptors()
   }
 
   /// Starts the broker again after it was ended. It serves the programs that run still, which takes descriptors.
@@ -58,14 +61,14 @@ final class Scene {
   // MARK: Programs
 
   /// What stands before the command line of a program that has no privilege at all.
-  private func unprivileged(in place: NetworkNamespace? = nil) -> [String] {
+  func unprivileged(in place: NetworkNamespace? = nil) -> [String] {
     (place ?? network).prefix + [
       "/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all",
       "--bounding-set=-all", "--", "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
     ]
   }
 
-  private func runLine(
+  func runLine(
     _ command: [String], _ options: [String], in place: NetworkNamespace? = nil
   ) throws -> [String] {
     unprivileged(in: place) + [try Programs.path("postern"), "--socket", broker.socket, "run"] + options + ["--"]
@@ -127,8 +130,8 @@ final class Scene {
       return left.isEmpty
     }
     #expect(ended, "programs do not end")
-    let isBack = eventually { wasRestarted || broker.descriptorCount <= descriptorsAtStart }
-    #expect(isBack, "the broker kept descriptors: \(broker.descriptors), \(descriptorsAtStart) at the start")
+    let isBack = eventually { wasRestarted || broker.descriptors.count <= descriptorsAtStart.count }
+    #expect(isBack, "the broker kept descriptors: \(broker.descriptors), at the start \(descriptorsAtStart)")
     #expect(broker.isRunning, "the broker ended: \(broker.errors)")
     let status = broker.end()
     #expect(status == 0, "\(broker.errors)")

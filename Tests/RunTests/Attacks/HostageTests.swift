@@ -1,0 +1,64 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// Memory and files that hold up whoever looks at them hold up nobody else.
+@Suite(
+  .serialized,
+  .enabled(if: Tier.isRequired || FileManager.default.isWritableFile(atPath: "/dev/fuse"), "needs root and fuse(4)"),
+  .timeLimit(.minutes(5)))
+struct HostageTests {
+  /// A file system at `folder`/hostage that answers no read; gone at the end of `body`, or when its server ends.
+  private func withHostage(_ body: (Scene, _ folder: String, _ server: Dialogue) throws -> Void) throws {
+    try Scene.attack { scene in
+      let folder = scene.folder + "/hostage"
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+      let server = try Dialogue([try Programs.path("hostage"), "serve", folder])
+      defer {
+        server.end()
+        _ = try? Command.run(["/usr/bin/umount", "--lazy", folder])
+      }
+      #expect(server.heard() == "mounted")
+      try body(scene, folder, server)
+    }
+  }
+
+  /// The answer, and how many seconds it took.
+  private func timed<Answer>(_ body: () throws -> Answer) rethrows -> (answer: Answer, seconds: Double) {
+    let start = Date()
+    let answer = try body()
+    return (answer, Date().timeIntervalSince(start))
+  }
+
+  private func isHeldUp(_ pid: Int32) -> Bool {
+    let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+    return tasks.contains { task in
+      let place = try? String(contentsOfFile: "/proc/\(pid)/task/\(task)/wchan", encoding: .utf8)
+      return place?.contains("request_wait") ?? false
+    }
+  }
+
+  @Test(arguments: [["bind", "/file", "80"], ["open", "/file"], ["resolve", ""]])
+  func `a program that holds up its supervisor holds up no other program and not the broker`(
+    _ attack: [String]
+  ) throws {
+    try withHostage { scene, folder, server in
+      let program = try scene.attacker("hostage", attack[0], folder + attack[1], attack.count > 2 ? attack[2] : nil)
+      #expect(server.heard() == "held")
+      let isHeld = eventually { isHeldUp(scene.broker.pid) || isHeldUp(program.pid) }
+      #expect(isHeld, "nothing is held up: nothing is tested")
+      let other = try scene.python()
+      let bound = try timed { try other("tcp().bind(('0.0.0.0', 80))") }
+      #expect(bound.answer == "ok")
+      #expect(bound.seconds < 2)
+      let status = try timed { try scene.postern("status").status }
+      #expect(status.answer == 0)
+      #expect(status.seconds < 2)
+      other.end()
+      kill(program.pid, SIGKILL)
+      server.end()
+      program.end()
+    }
+  }
+}
