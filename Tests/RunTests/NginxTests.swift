@@ -11,10 +11,12 @@ struct NginxTests {
       ["web": "tcp://0.0.0.0:80", "tls": "tcp://0.0.0.0:443"], grant: grant, application: application)
   }
 
-  private func configure(_ scene: Scene, workers: Int = 3, ports: String = "listen 80; listen 443 ssl;") throws {
+  private func configure(
+    _ scene: Scene, workers: Int = 3, ports: String = "listen 80; listen 443 ssl;", daemon: Bool = false
+  ) throws {
     let folder = scene.folder + "/open"
     try """
-    daemon off; worker_processes \(workers); pid \(folder)/nginx.pid; error_log stderr info;
+    daemon \(daemon ? "on" : "off"); worker_processes \(workers); pid \(folder)/nginx.pid; error_log stderr info;
     events { worker_connections 64; }
     http {
       access_log off;
@@ -128,6 +130,28 @@ struct NginxTests {
       let revoked = try scene.postern("revoke", "--object", "web")
       #expect(revoked.status == 0, "\(revoked.output)\(revoked.errors)")
       #expect(try scene.status("http://127.0.0.1/") != "200")
+    }
+  }
+
+  @Test func `a daemon that has left the program that was started is followed, and found by its number`() throws {
+    try Scene.run(Self.policy()) { scene in
+      try configure(scene, daemon: true)
+      let started = try start(scene)
+      let isAnswering = try scene.answers("http://127.0.0.1/")
+      #expect(isAnswering, "\(started.output)\(scene.broker.errors)")
+      let hasLeft = eventually { !started.isRunning }
+      #expect(hasLeft)
+      let text = try String(contentsOfFile: scene.folder + "/open/nginx.pid", encoding: .utf8)
+      let master = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+      let everybody = children(of: master).union([master])
+      #expect(everybody.count == 4)
+      let isListed = try eventually { try holders(scene, of: "web") == everybody }
+      #expect(isListed)
+      let revoked = try scene.postern("revoke", "--pid", "\(master)")
+      #expect(revoked.status == 0, "\(revoked.output)\(revoked.errors)")
+      #expect(try scene.status("http://127.0.0.1/", "--max-time", "1") != "200")
+      #expect(try scene.status("https://127.0.0.1/", "--max-time", "1") != "200")
+      #expect(try holders(scene, of: "web").isEmpty)
     }
   }
 

@@ -68,6 +68,14 @@ public final class RunningBroker {
   /// How many descriptors it holds now.
   public var descriptorCount: Int { descriptors.count }
 
+  /// Its descriptors as soon as everything is open that stays open: what it needs for the first connection, and the journal's segment,
+  /// which is opened for the first record by a thread of its own.
+  public func settledDescriptors() throws -> [String] {
+    _ = try Command.run(try line("read", "no-such-object"))
+    _ = try eventually { try journal().contains { $0.kind == "refusal" } }
+    return descriptors
+  }
+
   /// What they are.
   public var descriptors: [String] {
     let folder = "/proc/\(pid)/fd"

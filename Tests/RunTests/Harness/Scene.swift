@@ -49,10 +49,7 @@ final class Scene {
 
   func start() throws {
     try broker.start()
-    // What it opens for the first connection and the first record stays open, as soon as that is written.
-    try postern("read", "no-such-object")
-    _ = try eventually { try broker.journal().contains { $0.kind == "refusal" } }
-    descriptorsAtStart = broker.descriptors
+    descriptorsAtStart = try broker.settledDescriptors()
   }
 
   /// Starts the broker again after it was ended. It serves the programs that run still, which takes descriptors.
