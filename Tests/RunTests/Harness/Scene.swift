@@ -48,6 +48,7 @@ final class Scene {
     try broker.start()
     // What it opens for the first connection and the first record stays open.
     try postern("read", "no-such-object")
+    _ = eventually { broker.descriptors.contains { $0.contains("/state/journal-") } }
     descriptorsAtStart = broker.descriptors
   }
 
