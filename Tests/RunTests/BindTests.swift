@@ -3,7 +3,9 @@ import TestSupport
 import Testing
 
 /// What a bind that is notified comes to, by address.
-@Suite(.enabled(if: Tier.root, "needs root: network namespaces"), .timeLimit(.minutes(3)))
+@Suite(
+  .enabled(if: Tier.root, "needs root: network namespaces"),
+  .enabled(if: Tier.has("python3", "curl"), "needs python3 and curl"), .timeLimit(.minutes(3)))
 struct BindTests {
   @Test func `a privileged port that is not granted is refused by the kernel, and recorded`() throws {
     try Scene.run(Policies.web()) { scene in

@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 /// A broker that ends while programs run, and one that comes back: never ENOSYS, never a hang.
-@Suite(.enabled(if: Tier.root, "needs root: network namespaces"), .timeLimit(.minutes(3)))
+@Suite(
+  .enabled(if: Tier.root, "needs root: network namespaces"),
+  .enabled(if: Tier.has("python3", "curl"), "needs python3 and curl"), .timeLimit(.minutes(3)))
 struct BrokerGoneTests {
   private static let bind = "tcp().bind(('0.0.0.0', 80))"
 

@@ -3,7 +3,9 @@ import TestSupport
 import Testing
 
 /// Servers that know nothing of Postern, on port 80, as an ordinary user without a capability.
-@Suite(.enabled(if: Tier.root, "needs root: network namespaces"), .timeLimit(.minutes(3)))
+@Suite(
+  .enabled(if: Tier.root, "needs root: network namespaces"),
+  .enabled(if: Tier.has("python3", "curl"), "needs python3 and curl"), .timeLimit(.minutes(3)))
 struct HTTPServerTests {
   @Test func `python's HTTP server answers on port 80`() throws {
     try Scene.run(Policies.web()) { scene in
@@ -39,7 +41,9 @@ struct HTTPServerTests {
     }
   }
 
-  @Test func `busybox's static HTTP server answers on port 80`() throws {
+  @Test(.enabled(if: Tier.has("busybox"), "needs busybox")) func `busybox's static HTTP server answers on port 80`()
+    throws
+  {
     try Scene.run(Policies.sockets(["web": "tcp://[::]:80"])) { scene in
       try Data("hello".utf8).write(to: URL(fileURLWithPath: scene.folder + "/open/index.html"))
       let service = try scene.run("busybox", "httpd", "-f", "-p", "80", "-h", scene.folder + "/open")

@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 /// A server of several processes, which all share the listeners that its first process was granted.
-@Suite(.enabled(if: Tier.root, "needs root: network namespaces"), .timeLimit(.minutes(3)))
+@Suite(
+  .enabled(if: Tier.root, "needs root: network namespaces"),
+  .enabled(if: Tier.has("nginx", "openssl", "curl"), "needs nginx, openssl and curl"), .timeLimit(.minutes(3)))
 struct NginxTests {
   private static func policy(application: String = "", grant: String = ", handover: true") -> String {
     Policies.sockets(

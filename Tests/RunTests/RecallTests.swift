@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 /// Taking back what a program holds.
-@Suite(.enabled(if: Tier.root, "needs root: network namespaces"), .timeLimit(.minutes(3)))
+@Suite(
+  .enabled(if: Tier.root, "needs root: network namespaces"),
+  .enabled(if: Tier.has("python3", "curl"), "needs python3 and curl"), .timeLimit(.minutes(3)))
 struct RecallTests {
   private static let listen = "l = listener('0.0.0.0', 80)"
   private static let url = "http://127.0.0.1/"

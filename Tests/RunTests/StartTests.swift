@@ -3,7 +3,9 @@ import TestSupport
 import Testing
 
 /// What `postern run` refuses to start, and what it shows of what it would start.
-@Suite(.enabled(if: Tier.root, "needs root: network namespaces"), .timeLimit(.minutes(3)))
+@Suite(
+  .enabled(if: Tier.root, "needs root: network namespaces"),
+  .enabled(if: Tier.has("python3"), "needs python3"), .timeLimit(.minutes(3)))
 struct StartTests {
   private func expectNotStarted(_ policy: String, _ options: String..., naming words: [String]) throws {
     try Scene.run(policy) { scene in

@@ -3,7 +3,9 @@ import TestSupport
 import Testing
 
 /// A server that moves much data. What it costs is Benchmarks/throughput's to say; there is no time bar here.
-@Suite(.enabled(if: Tier.root, "needs root: network namespaces"), .timeLimit(.minutes(3)))
+@Suite(
+  .enabled(if: Tier.root, "needs root: network namespaces"),
+  .enabled(if: Tier.has("iperf3"), "needs iperf3"), .timeLimit(.minutes(3)))
 struct ThroughputTests {
   @Test func `iperf3 serves on a privileged port`() throws {
     try Scene.run(Policies.sockets(["web": "tcp://[::]:80"])) { scene in

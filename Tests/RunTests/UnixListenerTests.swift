@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 /// Unix sockets in a folder that the program may not write to.
-@Suite(.enabled(if: Tier.root, "needs root: network namespaces"), .timeLimit(.minutes(3)))
+@Suite(
+  .enabled(if: Tier.root, "needs root: network namespaces"),
+  .enabled(if: Tier.has("python3", "curl"), "needs python3 and curl"), .timeLimit(.minutes(3)))
 struct UnixListenerTests {
   private func run(_ body: (Scene, Dialogue, String) throws -> Void) throws {
     try Scene.run(Policies.sockets(["door": "unix://$FOLDER/doors/door"])) { scene in

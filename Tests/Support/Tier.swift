@@ -11,6 +11,15 @@ public enum Tier {
   public static let namespaces =
     isRequired
     || (try? Command.run(Account.application.prefix + ["/usr/bin/unshare", "-U", "-p", "-f", "/bin/true"]).status) == 0
+  /// To run these programs; packaging/needs knows their packages.
+  public static func has(_ programs: String...) -> Bool {
+    isRequired
+      || programs.allSatisfy { name in
+        ["/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"].contains {
+          FileManager.default.isExecutableFile(atPath: $0 + name)
+        }
+      }
+  }
   /// To act on the whole scale that is claimed, which takes minutes.
   public static let isSoak = ProcessInfo.processInfo.environment["POSTERN_SOAK"] != nil
 }
