@@ -20,7 +20,7 @@ struct SupervisorLoop: ~Copyable {
   /// Until no process uses the filter any more, the supervisor is stopped, or the listener fails.
   mutating func run() {
     // An own file mode mask and working directory: unix sockets are bound with the program's.
-    guard (try? UnixBinding.separateThread()) != nil else { return }
+    guard (try? UnixBinding.separateThread()) != nil, (try? separateDescriptors()) != nil else { return }
     while !supervisor.stopping.load(ordering: .acquiring) {
       guard let ready = try? Poll.wait(supervisor.listener.descriptor.rawValue, supervisor.wake.descriptor.rawValue)
       else { return }
@@ -35,6 +35,15 @@ struct SupervisorLoop: ~Copyable {
         return
       }
     }
+  }
+
+  /// A program can hold this thread up until long after the broker has ended: the journal's lock and the other programs'
+  /// connections must not be held with it.
+  private func separateDescriptors() throws(SystemError) {
+    try Thread.separateDescriptors(keeping: [
+      supervisor.listener.descriptor.rawValue, supervisor.wake.descriptor.rawValue,
+      supervisor.queue.event.descriptor.rawValue,
+    ])
   }
 
   private mutating func receive() {
