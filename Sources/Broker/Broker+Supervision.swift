@@ -92,7 +92,7 @@ extension Broker {
       case .performed(let call, let object, let process): recordUse(of: call, object, process)
       case .recalled(let token, let outcomes): recalled(token, outcomes)
       case .found(let holders): found(holders)
-      case .ended(let id): supervisors[id] = nil
+      case .ended(let id): supervisors.removeValue(forKey: id)?.join()
       }
     }
   }

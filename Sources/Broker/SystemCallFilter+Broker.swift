@@ -43,6 +43,7 @@ extension SystemCallFilter {
       // unix path, and raise nothing (no_new_privs, and the bounding set is what the policy needs).
       "fchown", "setfsuid", "setfsgid", "capget", "capset", "fchdir",
     ],
-    // CLONE_FS: a supervisor's thread has a working directory and file mode mask of its own. No namespaces.
-    constrained: [("unshare", 0x200)])
+    // CLONE_FS, CLONE_FILES: a supervisor's thread has a working directory, file mode mask and descriptors of its own. No
+    // namespaces.
+    constrained: [("unshare", 0x200), ("unshare", 0x400)])
 }

@@ -21,9 +21,10 @@ int clinux_file_pin(const char *path, int follow)
 
 int clinux_file_reopen(int fd, int flags)
 {
-	char path[32];
+	/* A supervisor's thread has descriptors of its own. */
+	char path[40];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
 	return open(path, flags | O_CLOEXEC | O_NOCTTY);
 }
 

@@ -29,6 +29,23 @@ int clinux_thread_own_surroundings(void)
 	return 0;
 }
 
+int clinux_thread_own_descriptors(const int *kept, size_t count)
+{
+	unsigned int first = 3;
+
+	if (unshare(CLONE_FILES))
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		unsigned int number = (unsigned int)kept[i];
+
+		if (number > first && syscall(SYS_close_range, first, number - 1, 0))
+			return -1;
+		if (number >= first)
+			first = number + 1;
+	}
+	return (int)syscall(SYS_close_range, first, ~0U, 0);
+}
+
 struct capabilities {
 	struct __user_cap_header_struct head;
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];

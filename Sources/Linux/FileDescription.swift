@@ -24,7 +24,7 @@ extension Descriptor {
 private let ownTerminal: UInt64 = 5 << 8
 
 extension PathSurroundings {
-  /// Opens for use what `resolved` pins, through our own /proc/self/fd, so that no name is looked up again.
+  /// Opens for use what `resolved` pins, through our own /proc/thread-self/fd, so that no name is looked up again.
   ///
   /// Runs on the listener's own thread only: the open of a device, of a leased file or of a file on FUSE may wait. A
   /// character device is opened O_NONBLOCK whatever the program asked for, because a tty waits for a carrier, and the

@@ -43,7 +43,7 @@ extension Descriptor {
     return Descriptor(adopting: Int32(number))
   }
 
-  /// Opens for use what this descriptor pins, through /proc/self/fd: the path is not walked again.
+  /// Opens for use what this descriptor pins, through /proc/thread-self/fd: the path is not walked again.
   public borrowing func reopen(_ access: FileAccess) throws(SystemError) -> Descriptor {
     let number = rawValue
     let flags = access == .readOnly ? O_RDONLY : O_RDWR
@@ -72,7 +72,7 @@ extension Descriptor {
 
   /// Where the file is in the file system, without symbolic links (proc_pid_fd(5)).
   public borrowing func resolvedPath() throws(SystemError) -> String {
-    try ProcFile.readLink("/proc/self/fd/\(rawValue)")
+    try ProcFile.readLink("/proc/thread-self/fd/\(rawValue)")
   }
 
   /// Whether it lies on a file system that stands for the kernel itself, such as proc(5) or sysfs(5) (fstatfs(2)).

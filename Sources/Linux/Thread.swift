@@ -44,6 +44,18 @@ public struct Thread: ~Copyable, Sendable {
     identifier = created
   }
 
+  /// Gives the calling thread a descriptor table of its own, with those below 3 and `kept` in it, for the rest of its life.
+  ///
+  /// A thread that is held up inside the kernel keeps its whole table open after its process has ended. From here on a
+  /// `Descriptor` that is opened or closed on this thread is one of this thread's only.
+  public static func separateDescriptors(keeping kept: [Int32]) throws(SystemError) {
+    let kept = kept.sorted()
+    _ = try retrying("unshare(CLONE_FILES)") {
+      // SAFETY: the array lives during the call and its size is passed.
+      unsafe Int(clinux_thread_own_descriptors(kept, kept.count))
+    }
+  }
+
   /// Waits until its closure has returned.
   public consuming func join() {
     // Joined exactly once, because self is consumed.

@@ -32,6 +32,11 @@ final class PreparedCall {
     self.told = told
     self.work = work
   }
+
+  /// Closes what is the program's own, before it goes on without us.
+  func letGo() {
+    if case .bind(let work) = work { _ = work.takeSocket() }
+  }
 }
 
 /// The process and thread that issued a call. Confined to a supervisor's thread.

@@ -27,6 +27,7 @@ public final class Supervisor: Sendable {
   let performing = Mutex<Set<Performing>>([])
   let stopping = Atomic(false)
   let wake: EventDescriptor
+  private let thread = Mutex<Thread?>(nil)
 
   public init(
     id: UInt64, ownerUID: UInt32, listener: consuming NotificationListener, entity: any AuthorizationEntity,
@@ -42,13 +43,23 @@ public final class Supervisor: Sendable {
     wake = try EventDescriptor()
   }
 
-  /// Starts answering. Not joined: a thread that a program holds up inside the kernel must not hold up the broker's end.
+  /// Starts answering. Not waited for at the broker's end: a program can hold the thread up inside the kernel.
   public func start() throws(SystemError) {
-    _ = try Thread("supervisor") { [self] in
-      var loop = SupervisorLoop(self)
-      loop.run()
-      queue.post(.ended(supervisor: id))
+    try thread.withLock { (held) throws(SystemError) in
+      held = try Thread("supervisor") { [self] in
+        do {
+          var loop = SupervisorLoop(self)
+          loop.run()
+        }
+        queue.post(.ended(supervisor: id))
+      }
     }
+  }
+
+  /// After `ended`: waits until the thread holds this no more, since its descriptors are to be closed on another one.
+  public func join() {
+    let ending = thread.withLock { $0.take() }
+    ending?.join()
   }
 
   /// Answers nothing any more; what waits is left to whoever else holds the listener.

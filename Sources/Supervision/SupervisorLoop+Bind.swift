@@ -5,12 +5,16 @@ import Linux
 /// A bind(2) on the program's own socket, fetched.
 final class BindWork {
   let name: SocketName
-  let socket: Descriptor
+  private var socket: Descriptor?
 
   init(name: SocketName, socket: consuming Descriptor) {
     self.name = name
     self.socket = consume socket
   }
+
+  /// To be taken and closed before the call is answered: while we have the socket, too, its port is not free when the
+  /// program has closed it.
+  func takeSocket() -> Descriptor? { socket.take() }
 }
 
 extension SupervisorLoop {
@@ -38,13 +42,12 @@ extension SupervisorLoop {
     let told = told(
       notification, caller, candidates, opcode: .bind, operands: operands, text: "bind \(name.text)",
       isPrivileged: privileged)
+    let work = BindWork(name: name, socket: socket)
     guard !candidates.isEmpty else {
+      _ = work.takeSocket()
       return refuse(told, .noSuchObject, "no object of the policy is this address for this kind of socket")
     }
-    decide(
-      PreparedCall(
-        caller: caller, candidates: candidates, told: told,
-        work: .bind(BindWork(name: name, socket: socket))))
+    decide(PreparedCall(caller: caller, candidates: candidates, told: told, work: .bind(work)))
   }
 
   /// Whether an unprivileged process may not bind it.
@@ -78,26 +81,32 @@ extension SupervisorLoop {
   func bind(
     _ granted: consuming GrantedOperations, _ work: BindWork, _ call: PreparedCall, _ candidate: PreparedCall.Candidate
   ) {
+    answer(call.told.id, errno: bound(work, call, candidate))
+  }
+
+  /// 0 or an errno; the fetched socket is closed.
+  private func bound(_ work: BindWork, _ call: PreparedCall, _ candidate: PreparedCall.Candidate) -> Int32 {
+    guard let socket = work.takeSocket() else { return ErrorCode.accessDenied }
     do throws(SystemError) {
       switch work.name.form {
-      case .internet: try work.socket.bind(name: work.name.bytes)
-      case .unixPath(let path): try bindPath(path, work, call, candidate)
-      case .other: return letThrough(call.told.id)
+      case .internet: try socket.bind(name: work.name.bytes)
+      case .unixPath(let path): try bindPath(path, socket, call, candidate)
+      case .other: return ErrorCode.accessDenied
       }
-      answer(call.told.id, errno: 0)
-    } catch { answer(call.told.id, errno: error.errno) }
+    } catch { return error.errno }
+    return 0
   }
 
   /// In the program's root, as the program's own: its user, its group, its file mode mask.
   private func bindPath(
-    _ path: [UInt8], _ work: BindWork, _ call: PreparedCall, _ candidate: PreparedCall.Candidate
+    _ path: [UInt8], _ socket: borrowing Descriptor, _ call: PreparedCall, _ candidate: PreparedCall.Candidate
   ) throws(SystemError) {
     guard case .socket(let specification) = candidate.entry.definition.specification,
       case .unix(let wanted) = specification.endpoint
     else { throw SystemError(errno: ErrorCode.accessDenied, operation: "bind") }
     let surroundings = try PathSurroundings(tgid: call.caller.thread.tgid, tid: call.caller.thread.tid)
     try UnixBinding.bind(
-      work.socket, name: path, surroundings: surroundings, expected: SocketPlace(path: wanted),
+      socket, name: path, surroundings: surroundings, expected: SocketPlace(path: wanted),
       as: surroundings.credentials())
   }
 }

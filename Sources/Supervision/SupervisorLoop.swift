@@ -20,7 +20,7 @@ struct SupervisorLoop: ~Copyable {
   /// Until no process uses the filter any more, the supervisor is stopped, or the listener fails.
   mutating func run() {
     // An own file mode mask and working directory: unix sockets are bound with the program's.
-    guard (try? UnixBinding.separateThread()) != nil else { return }
+    guard (try? UnixBinding.separateThread()) != nil, (try? separateDescriptors()) != nil else { return }
     while !supervisor.stopping.load(ordering: .acquiring) {
       guard let ready = try? Poll.wait(supervisor.listener.descriptor.rawValue, supervisor.wake.descriptor.rawValue)
       else { return }
@@ -35,6 +35,15 @@ struct SupervisorLoop: ~Copyable {
         return
       }
     }
+  }
+
+  /// A program can hold this thread up until long after the broker has ended: the journal's lock and the other programs'
+  /// connections must not be held with it.
+  private func separateDescriptors() throws(SystemError) {
+    try Thread.separateDescriptors(keeping: [
+      supervisor.listener.descriptor.rawValue, supervisor.wake.descriptor.rawValue,
+      supervisor.queue.event.descriptor.rawValue,
+    ])
   }
 
   private mutating func receive() {
@@ -58,9 +67,12 @@ struct SupervisorLoop: ~Copyable {
     for (id, verdict) in verdicts {
       guard let call = waiting.removeValue(forKey: id) else { continue }
       switch verdict {
-      case .refused: letThrough(id)
+      case .refused:
+        call.letGo()
+        letThrough(id)
       case .associated(let object, let process, let recordsUses):
         guard let candidate = call.candidates.first(where: { $0.entry.id == object }) else {
+          call.letGo()
           letThrough(id)
           continue
         }
@@ -112,6 +124,11 @@ struct SupervisorLoop: ~Copyable {
     letThrough(call.id)
   }
 
+  private func refuse(_ call: PreparedCall, _ reason: Reason, object: ObjectID? = nil, _ why: String) {
+    call.letGo()
+    refuse(call.told, reason, object: object, why)
+  }
+
   // MARK: Deciding
 
   /// Performs a call that an association is known for, or asks for a verdict.
@@ -126,7 +143,7 @@ struct SupervisorLoop: ~Copyable {
   private mutating func ask(_ call: PreparedCall) {
     // Pinned before the verdict: a program that execs between the two is not taken for what was judged.
     guard call.caller.pin() else {
-      return refuse(call.told, .undecidable, "the program cannot be looked at")
+      return refuse(call, .undecidable, "the program cannot be looked at")
     }
     waiting[call.told.id] = call
     supervisor.queue.post(.judge(call.told))
@@ -148,11 +165,11 @@ struct SupervisorLoop: ~Copyable {
       case .refused where candidate.suffices == .any: continue
       case .refused(let reason):
         call.caller.associated[candidate.entry.id] = nil
-        return mayAsk ? ask(call) : refuse(call.told, reason, object: candidate.entry.id, "the entity refused")
+        return mayAsk ? ask(call) : refuse(call, reason, object: candidate.entry.id, "the entity refused")
       }
     }
     guard !granted.isEmpty else {
-      return refuse(call.told, .operation, object: candidate.entry.id, "nothing is granted")
+      return refuse(call, .operation, object: candidate.entry.id, "nothing is granted")
     }
     guard (try? supervisor.listener.isValid(call.told.id)) == true else { return supervisor.ledger.end(call.told.id) }
     perform(granted, call, candidate)

@@ -54,6 +54,12 @@ extern const uint64_t clinux_o_accmode, clinux_o_wronly, clinux_o_rdwr, clinux_o
 /* unshare(2) CLONE_FS for the calling thread: a root, working directory and umask of its own. 0, or -1 with errno. */
 int clinux_thread_own_surroundings(void);
 
+/*
+ * unshare(2) CLONE_FILES for the calling thread: descriptors of its own, of all that there are those below 3 and these,
+ * in ascending order. 0, or -1 with errno.
+ */
+int clinux_thread_own_descriptors(const int *kept, size_t count);
+
 struct clinux_bind_as {
 	uint32_t uid;
 	uint32_t gid;

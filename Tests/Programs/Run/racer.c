@@ -16,6 +16,7 @@
  *	forks COUNT PORT		the same with processes, which all stay until the last one has been answered
  *	storm COUNT PORT		processes that are killed in the middle
  *	pending COUNT PORT		prints "waiting", and kills all of them at the next line of its input
+ *	again PORT TRIES		binds a socket and closes it, and so on: the port is free each time
  *	flood OTHER TRIES		calls that are refused, as fast as can be
  */
 #define _GNU_SOURCE
@@ -459,6 +460,22 @@ static int flood(int other, long count)
 	return report();
 }
 
+static int again(int port, long count)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons((in_port_t)port) };
+
+	for (; tries < count; tries++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (bind(fd, (struct sockaddr *)&name, sizeof(name)))
+			count_failure(errno);
+		else
+			granted++;
+		close(fd);
+	}
+	return report();
+}
+
 int main(int count, char **arguments)
 {
 	const char *what = count > 2 ? arguments[1] : "";
@@ -497,6 +514,8 @@ int main(int count, char **arguments)
 		return storm(atol(arguments[2]));
 	if (!strcmp(what, "pending") && count == 4)
 		return pending(atoi(arguments[2]));
+	if (!strcmp(what, "again") && count == 4)
+		return again(atoi(arguments[2]), atol(arguments[3]));
 	if (!strcmp(what, "flood") && count == 4)
 		return flood(atoi(arguments[2]), atol(arguments[3]));
 	return 64;

@@ -15,6 +15,13 @@ struct CrowdTests {
     }
   }
 
+  @Test func `a port is free again as soon as the program has closed its socket`() throws {
+    try Scene.attack { scene in
+      let came = try scene.assault("again", "80", Assault.tries)
+      #expect(came["granted"] == came["tries"], "\(came)")
+    }
+  }
+
   @Test func `processes beyond the application's quota get nothing`() throws {
     try Scene.attack(Policies.portAndImage(", processes: 8")) { scene in
       let came = try scene.assault("forks", "100", "80")

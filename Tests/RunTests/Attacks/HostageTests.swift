@@ -61,4 +61,39 @@ struct HostageTests {
       program.end()
     }
   }
+
+  /// The kernel ends a thread only when its read has been answered, and the process with the last thread.
+  @Test(arguments: [SIGTERM, SIGKILL])
+  func `a broker that ends while it is held up lets go of all other programs, and another one can start`(
+    signal: Int32
+  ) throws {
+    try withHostage { scene, folder, server in
+      let other = try scene.python()
+      #expect(try other("tcp().bind(('0.0.0.0', 80))") == "ok")
+      let program = try scene.attacker("hostage", "bind", folder + "/file", "80")
+      #expect(server.heard() == "held")
+      let old = scene.broker.pid
+      #expect(eventually { isHeldUp(old) }, "nothing is held up: nothing is tested")
+      kill(old, signal)
+      let hasEnded = eventually(within: 2) {
+        (try? String(contentsOfFile: "/proc/\(old)/status", encoding: .utf8))?.contains("Z (zombie)") ?? true
+      }
+      #expect(hasEnded, "its main thread goes on")
+      try other.tell("tcp().bind(('0.0.0.0', 80))")
+      let answer = timed { other.heard(within: 3) }
+      #expect(answer.answer == "EACCES", "the kernel's own answer did not come")
+      #expect(answer.seconds < 1)
+      let next = RunningBroker(in: scene.folder, as: .own)
+      try next.start()
+      let isServed = try eventually(within: 3) { try other("tcp().bind(('0.0.0.0', 80))") == "ok" }
+      #expect(isServed, "\(next.errors)")
+      // First: `Process` waits for one child after the other, and the old broker is one.
+      server.end()
+      other.end()
+      program.end()
+      next.end()
+      scene.broker.end()
+      try scene.restart()
+    }
+  }
 }
