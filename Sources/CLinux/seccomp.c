@@ -103,10 +103,18 @@ int clinux_seccomp_wake_synchronously(int listener)
 #define INTERRUPT_NANOSECONDS 20000000
 
 static pthread_once_t handler_once = PTHREAD_ONCE_INIT;
+/* Each thread's timer, and one more than it, so that none is NULL. */
+static pthread_key_t timer_key;
+static int timer_key_error;
 
 static void do_nothing(int number)
 {
 	(void)number;
+}
+
+static void delete_timer(void *value)
+{
+	syscall(SYS_timer_delete, (int)(intptr_t)value - 1);
 }
 
 static void install_handler(void)
@@ -114,22 +122,47 @@ static void install_handler(void)
 	struct sigaction action = { .sa_handler = do_nothing };
 
 	sigaction(INTERRUPT, &action, NULL);
+	timer_key_error = pthread_key_create(&timer_key, delete_timer);
+}
+
+/* The calling thread's timer, made at its first use and deleted with it; -1 with errno. */
+static int own_timer(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = INTERRUPT };
+	intptr_t known;
+	int timer;
+
+	pthread_once(&handler_once, install_handler);
+	if (timer_key_error) {
+		errno = timer_key_error;
+		return -1;
+	}
+	known = (intptr_t)pthread_getspecific(timer_key);
+	if (known)
+		return (int)known - 1;
+	event.sigev_notify_thread_id = (int)syscall(SYS_gettid);
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer))
+		return -1;
+	errno = pthread_setspecific(timer_key, (void *)((intptr_t)timer + 1));
+	if (errno) {
+		syscall(SYS_timer_delete, timer);
+		return -1;
+	}
+	return timer;
 }
 
 int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinux_notification *out)
 {
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = INTERRUPT };
 	struct itimerspec interval = {
 		.it_value = { .tv_nsec = INTERRUPT_NANOSECONDS },
 		.it_interval = { .tv_nsec = INTERRUPT_NANOSECONDS },
 	};
+	struct itimerspec never = { 0 };
 	union room local, *room = ledger ? &ledger->incoming : &local;
 	sigset_t interrupt, before;
-	int timer, result, error;
+	int timer = own_timer(), result, error;
 
-	pthread_once(&handler_once, install_handler);
-	event.sigev_notify_thread_id = (int)syscall(SYS_gettid);
-	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer))
+	if (timer < 0)
 		return -1;
 	/* The kernel wants it zero, and what stands here has been answered or has its slot. */
 	memset(room, 0, sizeof(*room));
@@ -140,7 +173,7 @@ int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinu
 	result = ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, room);
 	error = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	syscall(SYS_timer_delete, timer);
+	syscall(SYS_timer_settime, timer, 0, &never, NULL);
 	if (result) {
 		/* Interrupted before it took anything: a request is only counted down by who returns with it. */
 		errno = error == EINTR ? EAGAIN : error;

@@ -54,6 +54,15 @@ public struct NotifyingThread: ~Copyable, Sendable {
     return process
   }
 
+  /// Whether its number still means this thread: it lives, or, on a kernel that knows no pidfd of a thread, it is its
+  /// process's leader and the process lives.
+  public var isAlive: Bool {
+    switch thread {
+    case .some(let thread): (try? isReadable(thread.rawValue)) == false
+    case .none: tid == tgid && (try? isReadable(pidfd.rawValue)) == false
+    }
+  }
+
   /// Copies `count` bytes of its memory, once (process_vm_readv(2)).
   ///
   /// - Throws: EFAULT where any of them is not readable; EPERM where the broker may not look.

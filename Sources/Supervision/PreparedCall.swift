@@ -57,6 +57,14 @@ final class Caller {
     return isPinned
   }
 
+  /// After an exec it is another program: what the former had does not count.
+  func forgetFormerProgram() {
+    guard isPinned, !isCurrent else { return }
+    process = nil
+    associated = [:]
+    recordsUses = [:]
+  }
+
   private var isPinned: Bool {
     switch process {
     case .some: true

@@ -9,11 +9,11 @@ struct SupervisorLoop: ~Copyable {
   let supervisor: Supervisor
   /// Calls whose verdict has been asked for, by notification.
   var waiting: [UInt64: PreparedCall] = [:]
-  /// Processes with an association, by the number of their leading thread.
+  /// Threads that have called, by their numbers.
   var callers: [Int32: Caller] = [:]
 
-  /// How many processes are remembered; more are asked about again.
-  private static let remembered = 64
+  /// How many threads are remembered; others are looked up again.
+  private static let remembered = 16
 
   init(_ supervisor: Supervisor) { self.supervisor = supervisor }
 
@@ -86,17 +86,21 @@ struct SupervisorLoop: ~Copyable {
   // MARK: Callers
 
   /// The process that issued a call. Its facts are true as long as the notification is valid.
-  func caller(_ thread: Int32) throws(SystemError) -> Caller {
-    if let known = callers[thread], known.isCurrent { return known }
-    return Caller(try NotifyingThread(tid: thread))
+  mutating func caller(_ thread: Int32) throws(SystemError) -> Caller {
+    if let known = callers[thread], known.thread.isAlive {
+      known.forgetFormerProgram()
+      return known
+    }
+    callers[thread] = nil
+    let fresh = Caller(try NotifyingThread(tid: thread))
+    if callers.count >= Self.remembered { callers = callers.filter { $0.value.thread.isAlive } }
+    if callers.count >= Self.remembered { callers = [:] }
+    callers[thread] = fresh
+    return fresh
   }
 
-  private mutating func remember(_ caller: Caller, _ object: ObjectID, _ process: ProcessResource) {
-    // Only a leading thread's number cannot come to mean another one while the process lives.
-    guard caller.thread.tid == caller.thread.tgid, caller.isCurrent else { return }
-    if callers.count >= Self.remembered { callers = [:] }
-    caller.associated[object] = process
-    callers[caller.thread.tid] = caller
+  private func remember(_ caller: Caller, _ object: ObjectID, _ process: ProcessResource) {
+    if caller.isCurrent { caller.associated[object] = process }
   }
 
   // MARK: Answers
