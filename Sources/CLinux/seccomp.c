@@ -104,9 +104,17 @@ int clinux_seccomp_wake_synchronously(int listener)
 
 static pthread_once_t handler_once = PTHREAD_ONCE_INIT;
 
+/* One timer for each thread that receives, kept until the thread ends; its number and 1. */
+static pthread_key_t timer_key;
+
 static void do_nothing(int number)
 {
 	(void)number;
+}
+
+static void delete_timer(void *kept)
+{
+	syscall(SYS_timer_delete, (int)((intptr_t)kept - 1));
 }
 
 static void install_handler(void)
@@ -114,11 +122,32 @@ static void install_handler(void)
 	struct sigaction action = { .sa_handler = do_nothing };
 
 	sigaction(INTERRUPT, &action, NULL);
+	pthread_key_create(&timer_key, delete_timer);
+}
+
+static int own_timer(int *timer)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = INTERRUPT };
+	void *kept = pthread_getspecific(timer_key);
+
+	if (kept) {
+		*timer = (int)((intptr_t)kept - 1);
+		return 0;
+	}
+	event.sigev_notify_thread_id = (int)syscall(SYS_gettid);
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, timer))
+		return -1;
+	if (pthread_setspecific(timer_key, (void *)((intptr_t)*timer + 1))) {
+		syscall(SYS_timer_delete, *timer);
+		errno = ENOMEM;
+		return -1;
+	}
+	return 0;
 }
 
 int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinux_notification *out)
 {
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = INTERRUPT };
+	static const struct itimerspec never;
 	struct itimerspec interval = {
 		.it_value = { .tv_nsec = INTERRUPT_NANOSECONDS },
 		.it_interval = { .tv_nsec = INTERRUPT_NANOSECONDS },
@@ -128,8 +157,7 @@ int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinu
 	int timer, result, error;
 
 	pthread_once(&handler_once, install_handler);
-	event.sigev_notify_thread_id = (int)syscall(SYS_gettid);
-	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer))
+	if (own_timer(&timer))
 		return -1;
 	/* The kernel wants it zero, and what stands here has been answered or has its slot. */
 	memset(room, 0, sizeof(*room));
@@ -140,7 +168,8 @@ int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinu
 	result = ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, room);
 	error = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	syscall(SYS_timer_delete, timer);
+	/* A signal that is pending by now ends the next receive at once, which is then made again. */
+	syscall(SYS_timer_settime, timer, 0, &never, NULL);
 	if (result) {
 		/* Interrupted before it took anything: a request is only counted down by who returns with it. */
 		errno = error == EINTR ? EAGAIN : error;
