@@ -262,6 +262,14 @@ static int number_option(int fd, int name, void *value, socklen_t size)
 	return 0;
 }
 
+int clinux_socket_kind(int fd, struct clinux_socket_facts *facts)
+{
+	return number_option(fd, SO_DOMAIN, &facts->domain, sizeof(facts->domain)) ||
+	       number_option(fd, SO_TYPE, &facts->type, sizeof(facts->type)) ||
+	       number_option(fd, SO_PROTOCOL, &facts->protocol, sizeof(facts->protocol)) ||
+	       number_option(fd, SO_NETNS_COOKIE, &facts->network, sizeof(facts->network)) ? -1 : 0;
+}
+
 int clinux_socket_facts(int fd, struct clinux_socket_facts *facts)
 {
 	union any_address raw;
@@ -269,12 +277,9 @@ int clinux_socket_facts(int fd, struct clinux_socket_facts *facts)
 
 	memset(facts, 0, sizeof(*facts));
 	memset(&raw, 0, sizeof(raw));
-	if (number_option(fd, SO_DOMAIN, &facts->domain, sizeof(facts->domain)) ||
-	    number_option(fd, SO_TYPE, &facts->type, sizeof(facts->type)) ||
-	    number_option(fd, SO_PROTOCOL, &facts->protocol, sizeof(facts->protocol)) ||
+	if (clinux_socket_kind(fd, facts) ||
 	    number_option(fd, SO_ACCEPTCONN, &facts->listening, sizeof(facts->listening)) ||
 	    number_option(fd, SO_LOCK_FILTER, &facts->filter_locked, sizeof(facts->filter_locked)) ||
-	    number_option(fd, SO_NETNS_COOKIE, &facts->network, sizeof(facts->network)) ||
 	    number_option(fd, SO_COOKIE, &facts->cookie, sizeof(facts->cookie)) || getsockname(fd, &raw.generic, &length))
 		return -1;
 	facts->local_family = length >= sizeof(raw.generic.sa_family) ? raw.generic.sa_family : AF_UNSPEC;

@@ -2,8 +2,33 @@ import CLinux
 import Glibc
 import Instructions
 
+/// What of a socket cannot change: AF_, SOCK_ and IPPROTO_ constants, and its network namespace.
+public protocol SocketNature {
+  var domain: Int32 { get }
+  var type: Int32 { get }
+  var ipProtocol: Int32 { get }
+  var network: UInt64 { get }
+}
+
+/// No more than that, for what is asked at every call.
+public struct SocketForm: SocketNature, Sendable, Hashable {
+  public let domain: Int32
+  public let type: Int32
+  public let ipProtocol: Int32
+  public let network: UInt64
+
+  /// - Throws: as `SocketDescription`.
+  public init(of descriptor: borrowing Descriptor) throws(SystemError) {
+    let number = descriptor.rawValue
+    var facts = clinux_socket_facts()
+    // SAFETY: the structure is valid during the call.
+    _ = try retrying("getsockopt") { unsafe Int(clinux_socket_kind(number, &facts)) }
+    (domain, type, ipProtocol, network) = (facts.domain, facts.type, facts.protocol, facts.network)
+  }
+}
+
 /// What a socket says of itself (socket(7)), whoever made it and wherever.
-public struct SocketDescription: Sendable, Hashable {
+public struct SocketDescription: SocketNature, Sendable, Hashable {
   /// What it is bound to.
   public enum Local: Sendable, Hashable {
     /// An IPv4 or IPv6 address; 0.0.0.0 or :: with port 0 before it is bound.

@@ -1,7 +1,7 @@
 import Instructions
 import Linux
 
-extension SocketDescription {
+extension SocketNature {
   var isStream: Bool { type == 1 }
   /// MPTCP (262) listens on the same ports and takes plain TCP as well; Go's servers ask for it.
   var isTCP: Bool { ipProtocol == 6 || ipProtocol == 262 }
@@ -18,7 +18,9 @@ extension SocketDescription {
     case .ipv6: domain == 10
     }
   }
+}
 
+extension SocketDescription {
   /// What it is bound to, an IPv4 address in IPv6 form as the IPv4 address it is.
   var address: NetworkAddress? {
     guard case .network(let address) = local else { return nil }

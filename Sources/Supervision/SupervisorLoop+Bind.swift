@@ -30,13 +30,17 @@ extension SupervisorLoop {
     let socket = try caller.thread.fetch(Int32(truncatingIfNeeded: notification.arguments.0))
     // The number may have come to mean another socket since the call was made: only what was fetched is looked at, and
     // only what was fetched is bound.
-    let description = try SocketDescription(of: socket)
+    let description = try SocketForm(of: socket)
     var candidates: [PreparedCall.Candidate] = []
     for entry in named where try Self.fits(entry, description, name, caller.thread) {
       candidates.append(PreparedCall.Candidate(entry: entry, needed: OperationSet(.bind), suffices: .all))
     }
-    let privileged = isPrivileged(name, table) ? !(try caller.thread.facts()).holds(.netBindService) : false
-    guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
+    var privileged = isPrivileged(name, table)
+    // Only for what is recorded of a refusal, which is not to be expected where there is an association already.
+    if privileged, !candidates.contains(where: { caller.associated[$0.entry.id] != nil }) {
+      privileged = !(try caller.thread.facts()).holds(.netBindService)
+      guard try supervisor.listener.isValid(notification.id) else { return supervisor.ledger.end(notification.id) }
+    }
     var operands = Operands()
     if case .internet(let address) = name.form { operands.address = address }
     let told = told(
@@ -58,7 +62,7 @@ extension SupervisorLoop {
 
   /// Whether the object is this kind of socket, in this network namespace.
   private static func fits(
-    _ entry: InterceptTable.Entry, _ socket: SocketDescription, _ name: SocketName, _ thread: borrowing NotifyingThread
+    _ entry: InterceptTable.Entry, _ socket: SocketForm, _ name: SocketName, _ thread: borrowing NotifyingThread
   ) throws(SystemError) -> Bool {
     guard case .socket(let specification) = entry.definition.specification, let network = entry.network,
       network == socket.network

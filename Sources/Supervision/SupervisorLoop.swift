@@ -47,7 +47,7 @@ struct SupervisorLoop: ~Copyable {
   }
 
   private mutating func receive() {
-    guard let received = try? supervisor.listener.receive(into: supervisor.ledger) else {
+    guard let received = try? supervisor.listener.take(into: supervisor.ledger) else {
       // For want of memory or timers (RLIMIT_SIGPENDING): what waits goes on waiting, without the thread spinning.
       return Clock.sleep(nanoseconds: 5_000_000)
     }

@@ -76,6 +76,7 @@ ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, const struct
 ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, struct clinux_address *address);
 
 /* ENOTSOCK for anything that is no socket. */
+int clinux_socket_kind(int fd, struct clinux_socket_facts *facts);
 int clinux_socket_facts(int fd, struct clinux_socket_facts *facts);
 /*
  * Ends receiving and connecting for everybody who holds the socket, for good: a filter that drops everything, locked,
