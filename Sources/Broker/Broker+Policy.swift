@@ -136,8 +136,20 @@ extension Broker {
     if !supervisors.isEmpty { publishInterceptTable() }
     var changed = record(.reload)
     if let caller { changed.describe(caller.subject) }
+    let missing = missingCapabilities
+    if !missing.isEmpty {
+      let text = "needs \(missing.joined(separator: ", ")), given up at the start: start the broker again for it"
+      changed.message = ByteString("the new policy \(text)")
+      report(["posternd: the new policy \(text)"])
+    }
     _ = journal.submit(changed, durability: .none)
     return dropped.count
+  }
+
+  /// What this policy's objects need and root's broker has given up because the policy of its start did not need it.
+  private var missingCapabilities: [String] {
+    guard Confinement.effectiveUID == 0, let held = try? Confinement.effectiveCapabilities() else { return [] }
+    return Self.capabilities(for: policy).filter { held & (1 << UInt64($0.rawValue)) == 0 }.map(\.name).sorted()
   }
 
   private func removeObject(_ name: String) {
