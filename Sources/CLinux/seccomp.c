@@ -145,9 +145,23 @@ static int own_timer(int *timer)
 	return 0;
 }
 
-int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinux_notification *out)
+/* The calling thread's timer runs. */
+static _Thread_local int ticking;
+
+void clinux_seccomp_rest(void)
 {
 	static const struct itimerspec never;
+	int timer;
+
+	if (!ticking || own_timer(&timer))
+		return;
+	/* A signal that is pending by now ends the next receive at once, which is then made again. */
+	syscall(SYS_timer_settime, timer, 0, &never, NULL);
+	ticking = 0;
+}
+
+int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinux_notification *out)
+{
 	struct itimerspec interval = {
 		.it_value = { .tv_nsec = INTERRUPT_NANOSECONDS },
 		.it_interval = { .tv_nsec = INTERRUPT_NANOSECONDS },
@@ -163,13 +177,13 @@ int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinu
 	memset(room, 0, sizeof(*room));
 	sigemptyset(&interrupt);
 	sigaddset(&interrupt, INTERRUPT);
-	syscall(SYS_timer_settime, timer, 0, &interval, NULL);
+	if (!ticking)
+		syscall(SYS_timer_settime, timer, 0, &interval, NULL);
+	ticking = 1;
 	pthread_sigmask(SIG_UNBLOCK, &interrupt, &before);
 	result = ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, room);
 	error = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	/* A signal that is pending by now ends the next receive at once, which is then made again. */
-	syscall(SYS_timer_settime, timer, 0, &never, NULL);
 	if (result) {
 		/* Interrupted before it took anything: a request is only counted down by who returns with it. */
 		errno = error == EINTR ? EAGAIN : error;
@@ -188,6 +202,7 @@ int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinu
 int clinux_seccomp_receive(int listener, struct clinux_ledger *ledger, struct clinux_notification *out)
 {
 	struct pollfd entry = { .fd = listener, .events = POLLIN };
+	int result, error;
 
 	if (poll(&entry, 1, 0) < 0)
 		return -1;
@@ -195,7 +210,11 @@ int clinux_seccomp_receive(int listener, struct clinux_ledger *ledger, struct cl
 		errno = EAGAIN;
 		return -1;
 	}
-	return clinux_seccomp_take(listener, ledger, out);
+	result = clinux_seccomp_take(listener, ledger, out);
+	error = errno;
+	clinux_seccomp_rest();
+	errno = error;
+	return result;
 }
 
 int clinux_seccomp_answer(int listener, uint64_t id, int64_t value, int32_t error, int let_through)
