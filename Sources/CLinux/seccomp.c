@@ -151,13 +151,27 @@ static int own_timer(void)
 	return timer;
 }
 
+/* The calling thread's timer runs. */
+static _Thread_local int ticking;
+
+void clinux_seccomp_rest(void)
+{
+	static const struct itimerspec never;
+	int timer = ticking ? own_timer() : -1;
+
+	if (timer < 0)
+		return;
+	/* A signal that is pending by now ends the next receive at once, which is then made again. */
+	syscall(SYS_timer_settime, timer, 0, &never, NULL);
+	ticking = 0;
+}
+
 int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinux_notification *out)
 {
 	struct itimerspec interval = {
 		.it_value = { .tv_nsec = INTERRUPT_NANOSECONDS },
 		.it_interval = { .tv_nsec = INTERRUPT_NANOSECONDS },
 	};
-	struct itimerspec never = { 0 };
 	union room local, *room = ledger ? &ledger->incoming : &local;
 	sigset_t interrupt, before;
 	int timer = own_timer(), result, error;
@@ -168,12 +182,13 @@ int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinu
 	memset(room, 0, sizeof(*room));
 	sigemptyset(&interrupt);
 	sigaddset(&interrupt, INTERRUPT);
-	syscall(SYS_timer_settime, timer, 0, &interval, NULL);
+	if (!ticking)
+		syscall(SYS_timer_settime, timer, 0, &interval, NULL);
+	ticking = 1;
 	pthread_sigmask(SIG_UNBLOCK, &interrupt, &before);
 	result = ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, room);
 	error = errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	syscall(SYS_timer_settime, timer, 0, &never, NULL);
 	if (result) {
 		/* Interrupted before it took anything: a request is only counted down by who returns with it. */
 		errno = error == EINTR ? EAGAIN : error;
@@ -192,6 +207,7 @@ int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinu
 int clinux_seccomp_receive(int listener, struct clinux_ledger *ledger, struct clinux_notification *out)
 {
 	struct pollfd entry = { .fd = listener, .events = POLLIN };
+	int result, error;
 
 	if (poll(&entry, 1, 0) < 0)
 		return -1;
@@ -199,7 +215,11 @@ int clinux_seccomp_receive(int listener, struct clinux_ledger *ledger, struct cl
 		errno = EAGAIN;
 		return -1;
 	}
-	return clinux_seccomp_take(listener, ledger, out);
+	result = clinux_seccomp_take(listener, ledger, out);
+	error = errno;
+	clinux_seccomp_rest();
+	errno = error;
+	return result;
 }
 
 int clinux_seccomp_answer(int listener, uint64_t id, int64_t value, int32_t error, int let_through)

@@ -90,11 +90,16 @@ public struct NotificationListener: ~Copyable, Sendable {
   }
 
   /// The same where poll(2) has just shown that a notification waits; takes 20 ms to find out where it was wrong.
+  ///
+  /// A timer of the calling thread's goes on ticking: `rest` is to be called when nothing comes for a while.
   public borrowing func take(into ledger: borrowing NotificationLedger) throws(SystemError) -> Received {
     let fd = descriptor.rawValue
     // SAFETY: as above.
     return try Self.received { raw in unsafe clinux_seccomp_take(fd, ledger.memory, &raw) }
   }
+
+  /// Stops the calling thread's timer until the next `take`.
+  public static func rest() { clinux_seccomp_rest() }
 
   /// Receives a notification without waiting, without a ledger; as above.
   public borrowing func receive() throws(SystemError) -> Received {
@@ -105,6 +110,7 @@ public struct NotificationListener: ~Copyable, Sendable {
 
   /// The second half of `receive`, as where poll(2) had shown a notification that somebody else has taken since.
   borrowing func take() throws(SystemError) -> Received {
+    defer { Self.rest() }
     let fd = descriptor.rawValue
     // SAFETY: as above.
     return try Self.received { raw in unsafe clinux_seccomp_take(fd, nil, &raw) }

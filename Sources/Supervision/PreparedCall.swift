@@ -48,7 +48,17 @@ final class Caller {
   /// Objects whose grants want uses recorded.
   var recordsUses: [ObjectID: Bool] = [:]
 
+  private var lastBind: (name: SocketName, text: String)?
+
   init(_ thread: consuming NotifyingThread) { self.thread = thread }
+
+  /// For people; a program that binds again mostly binds to the same.
+  func text(ofBind name: SocketName) -> String {
+    if let lastBind, lastBind.name == name { return lastBind.text }
+    let text = "bind \(name.text)"
+    lastBind = (name, text)
+    return text
+  }
 
   /// Holds its program image from now on; false: it cannot be looked at.
   func pin() -> Bool {

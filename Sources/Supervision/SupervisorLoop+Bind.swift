@@ -44,7 +44,7 @@ extension SupervisorLoop {
     var operands = Operands()
     if case .internet(let address) = name.form { operands.address = address }
     let told = told(
-      notification, caller, candidates, opcode: .bind, operands: operands, text: "bind \(name.text)",
+      notification, caller, candidates, opcode: .bind, operands: operands, text: caller.text(ofBind: name),
       isPrivileged: privileged)
     let work = BindWork(name: name, socket: socket)
     guard !candidates.isEmpty else {

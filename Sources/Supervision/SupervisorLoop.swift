@@ -21,18 +21,26 @@ struct SupervisorLoop: ~Copyable {
   mutating func run() {
     // An own file mode mask and working directory: unix sockets are bound with the program's.
     guard (try? UnixBinding.separateThread()) != nil, (try? separateDescriptors()) != nil else { return }
+    var isResting = true
     while !supervisor.stopping.load(ordering: .acquiring) {
-      guard let ready = try? Poll.wait(supervisor.listener.descriptor.rawValue, supervisor.wake.descriptor.rawValue)
+      guard
+        let ready = try? Poll.wait(
+          supervisor.listener.descriptor.rawValue, supervisor.wake.descriptor.rawValue,
+          milliseconds: isResting ? -1 : 100)
       else { return }
       if ready.second {
         supervisor.wake.drain()
         takeVerdicts()
       }
       if ready.firstReadable {
+        isResting = false
         receive()
       } else if ready.firstEnded, (try? supervisor.listener.hasEnded) != false {
         // poll(2) of a listener may say POLLERR where a signal came between; only a hang-up is the end.
         return
+      } else if !ready.second, !isResting {
+        NotificationListener.rest()
+        isResting = true
       }
     }
   }

@@ -48,6 +48,9 @@ int clinux_seccomp_receive(int listener, struct clinux_ledger *ledger, struct cl
 /* The part of clinux_seccomp_receive that follows poll(2): EAGAIN within tens of milliseconds where there is nothing. */
 int clinux_seccomp_take(int listener, struct clinux_ledger *ledger, struct clinux_notification *out);
 
+/* After `take`: stops the calling thread's timer, which else goes on ticking for the next one. */
+void clinux_seccomp_rest(void);
+
 /* Answers with a value, or with a positive error number, or lets the kernel make the call. -1 with ENOENT: it is gone. */
 int clinux_seccomp_answer(int listener, uint64_t id, int64_t value, int32_t error, int let_through);
 

@@ -21,6 +21,8 @@
  *     raw                     makes a raw socket for ICMP
  */
 #define _GNU_SOURCE
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -155,12 +157,30 @@ static int send_piece(size_t offset, size_t size, const char *attached)
 	return sent == (ssize_t)size ? 0 : -1;
 }
 
+static int wait_until_read(void)
+{
+	for (int tries = 0; tries < 5000; tries++) {
+		int unread = 0;
+
+		if (ioctl(agent, SIOCOUTQ, &unread) < 0)
+			return -1;
+		if (!unread)
+			return 0;
+		usleep(1000);
+	}
+	errno = ETIMEDOUT;
+	return -1;
+}
+
 static int send_message(size_t piece, const char *attached, int late)
 {
 	for (size_t offset = 0; offset < message_size; offset += piece) {
 		size_t size = message_size - offset < piece ? message_size - offset : piece;
 		int is_first = offset == 0, is_last = offset + size == message_size;
 
+		/* What has been read already is not joined with what follows. */
+		if (late && is_last && wait_until_read() < 0)
+			return -1;
 		if (send_piece(offset, size, (late ? is_last : is_first) ? attached : "-") < 0)
 			return -1;
 	}
