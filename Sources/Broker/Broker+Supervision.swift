@@ -29,6 +29,7 @@ extension Broker {
     }
     do throws(SystemError) {
       let supervisor = try startSupervisor(listener, uid: uid)
+      keeperConnections[supervisor.id] = connection.id
       var taken = record(.intent)
       taken.pid = UInt32(bitPattern: sender.pid)
       taken.uid = sender.uid
@@ -92,9 +93,18 @@ extension Broker {
       case .performed(let call, let object, let process): recordUse(of: call, object, process)
       case .recalled(let token, let outcomes): recalled(token, outcomes)
       case .found(let holders): found(holders)
-      case .ended(let id): supervisors.removeValue(forKey: id)?.join()
+      case .ended(let id): ended(supervisor: id)
       }
     }
+  }
+
+  private func ended(supervisor id: UInt64) {
+    let connection = keeperConnections.removeValue(forKey: id)
+    guard let supervisor = supervisors.removeValue(forKey: id) else { return }
+    supervisor.join()
+    // Its thread gave up while programs use the filter: a keeper that sees its connection end answers for them, and offers
+    // the listener again.
+    if !supervisor.hasListenerEnded, let connection, let keeper = connections[connection] { close(keeper) }
   }
 
   /// Judges a call as an open by the process that issued it, through the door `run`.

@@ -58,6 +58,8 @@ public final class Broker {
   var clientEnds: [UInt64: HeldDescriptor] = [:]
   var pendingRevokes: [PendingRevoke] = []
   var supervisors: [UInt64: Supervisor] = [:]
+  /// The connections over which keepers gave the supervisors' listeners.
+  var keeperConnections: [UInt64: UInt64] = [:]
   let supervision: SupervisorQueue
   let interceptBoard = InterceptBoard(InterceptTable())
   /// Calls that wait until an association's record is on disk.

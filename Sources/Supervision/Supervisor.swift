@@ -68,6 +68,9 @@ public final class Supervisor: Sendable {
     wake.signal()
   }
 
+  /// Whether no process uses the filter any more.
+  public var hasListenerEnded: Bool { (try? listener.hasEnded) != false }
+
   /// What another holder of the listener needs to answer for a broker that is gone.
   public func ledgerCopy() throws(SystemError) -> Descriptor { try ledger.duplicate() }
 
