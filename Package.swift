@@ -21,6 +21,7 @@ let package = Package(
   products: [
     .executable(name: "posternd", targets: ["posternd"]),
     .executable(name: "postern", targets: ["postern"]),
+    .executable(name: "postern-audit-serve", targets: ["postern-audit-serve"]),
     .library(name: "Postern", targets: ["Postern"]),
     .library(name: "LibPostern", type: .dynamic, targets: ["LibPostern"]),
     .library(name: "Wire", targets: ["Wire"]),
@@ -31,6 +32,9 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/swhitty/FlyingFox", exact: "0.27.1"),
+    .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
   ],
   targets: [
     .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
@@ -41,8 +45,10 @@ let package = Package(
     pure("Instructions"),
     pure("Authority", ["Instructions"]),
     pure("Wire", ["Instructions"]),
+    pure("Analysis"),
+    pure("Chain", [.product(name: "Crypto", package: "swift-crypto")]),
 
-    .target(name: "CLinux", cSettings: c),
+    .target(name: "CLinux", dependencies: ["KernelEntity"], cSettings: c),
     .target(
       name: "Linux", dependencies: ["CLinux", "KernelEntity", "CSeccomp", "CCap", "Instructions"],
       swiftSettings: swift),
@@ -57,7 +63,20 @@ let package = Package(
     .target(
       name: "Policy", dependencies: ["Authority", "Instructions", .product(name: "Yams", package: "Yams")],
       swiftSettings: swift),
-    .target(name: "Audit", dependencies: ["Linux", "Authority", "Instructions"], swiftSettings: swift),
+    .target(name: "Audit", dependencies: ["Linux", "Chain", "Authority", "Instructions"], swiftSettings: swift),
+    .target(name: "CPostgreSQL", cSettings: c),
+    .target(name: "PostgreSQL", dependencies: ["CPostgreSQL"], swiftSettings: swift),
+    .target(
+      name: "AnalysisDatabase",
+      dependencies: [
+        "Audit", "Analysis", "PostgreSQL", "Linux", "Authority", "Instructions",
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ],
+      swiftSettings: swift),
+    .target(
+      name: "AuditAnalysis", dependencies: ["Audit", "Policy", "Authority", "Instructions"], swiftSettings: swift),
+    .target(
+      name: "AuditViewer", dependencies: ["AuditAnalysis", "Audit", "Authority", "Instructions"], swiftSettings: swift),
     .target(
       name: "Broker",
       dependencies: [
@@ -65,13 +84,16 @@ let package = Package(
         "Wire",
       ],
       swiftSettings: swift),
-    .target(name: "Postern", dependencies: ["Linux", "Wire", "Instructions"], swiftSettings: swift),
+    .target(name: "Postern", dependencies: ["Linux", "Wire", "Authority", "Instructions"], swiftSettings: swift),
     .target(name: "CPostern"),
-    .target(name: "LibPostern", dependencies: ["CPostern", "Postern", "Linux", "Instructions"], swiftSettings: swift),
+    .target(
+      name: "LibPostern", dependencies: ["CPostern", "Postern", "Linux", "Authority", "Instructions", "Wire"],
+      swiftSettings: swift),
     .target(
       name: "PosternCommands",
       dependencies: [
-        "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux", "Supervision", "Broker",
+        "Postern", "Policy", "AuditViewer", "AuditAnalysis", "Audit", "AnalysisDatabase", "Analysis", "Entity",
+        "Authority", "Instructions", "Wire", "Linux", "Supervision", "Broker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
@@ -84,25 +106,45 @@ let package = Package(
       swiftSettings: swift),
     .executableTarget(name: "postern", dependencies: ["PosternCommands"], swiftSettings: swift),
     .executableTarget(
-      name: "benchmarks", dependencies: ["Audit", "Entity", "Linux", "Authority", "Instructions"],
+      name: "postern-audit-serve",
+      dependencies: [
+        "PosternCommands", "AuditViewer", "Linux", .product(name: "FlyingFox", package: "FlyingFox"),
+        .product(name: "FlyingSocks", package: "FlyingFox"),
+      ],
+      swiftSettings: swift),
+    .executableTarget(
+      name: "benchmarks",
+      dependencies: ["AnalysisDatabase", "Analysis", "Audit", "Entity", "Linux", "Authority", "Instructions", "Wire"],
       path: "Benchmarks/inprocess", swiftSettings: swift),
 
     tests("LinuxTests", ["Linux", "CLinux", "Instructions"], exclude: ["Programs", "system-calls.txt"]),
     tests("InstructionsTests", ["Instructions", "KernelEntity"]),
-    tests("AuthorityTests", ["Authority", "Instructions"]),
-    tests("WireTests", ["Wire", "Instructions"]),
-    tests("PolicyTests", ["Policy", "Authority", "Instructions"]),
+    tests("AuthorityTests", ["TestSupport", "Authority", "Instructions"]),
+    tests("WireTests", ["TestSupport", "Wire", "Instructions"]),
+    tests("PolicyTests", ["TestSupport", "Policy", "Authority", "Instructions"]),
     tests(
-      "ConformanceTests", ["Entity", "Linux", "KernelEntity", "Authority", "Instructions"],
+      "ConformanceTests", ["TestSupport", "Entity", "Linux", "KernelEntity", "Authority", "Instructions"],
       exclude: ["Vectors", "native"]),
     tests("ObjectsTests", ["Objects", "Linux", "Authority", "Instructions"]),
-    tests("AuditTests", ["Audit", "Linux", "Authority", "Instructions"]),
+    tests("ChainTests", ["Chain"]),
+    tests("AuditTests", ["TestSupport", "Audit", "Chain", "Linux", "Authority", "Instructions"]),
+    tests(
+      "AuditAnalysisTests",
+      ["TestSupport", "AuditAnalysis", "Audit", "Policy", "Entity", "Linux", "Authority", "Instructions"]),
+    tests("AnalysisTests", ["TestSupport", "Analysis"]),
+    tests(
+      "AnalysisDatabaseTests",
+      ["TestSupport", "AnalysisDatabase", "Analysis", "PostgreSQL", "Audit", "Linux", "Authority", "Instructions"]),
+    tests("AuditViewerTests", ["TestSupport", "AuditViewer", "AuditAnalysis", "Audit", "Authority", "Instructions"]),
     tests("MediationTests", ["Mediation", "Objects", "Linux", "Entity", "Authority", "Instructions", "Wire"]),
-    tests("ClientTests", ["Postern", "LibPostern", "CPostern", "Linux", "Wire", "Instructions"]),
+    .target(name: "FakeKernel", path: "Tests/FakeKernel", cSettings: c),
+    tests(
+      "ClientTests",
+      ["TestSupport", "Postern", "LibPostern", "CPostern", "FakeKernel", "Linux", "Wire", "Instructions"]),
     tests(
       "CommandsTests",
-      ["PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
-    tests("BrokerTests", ["Broker", "Linux"]),
+      ["TestSupport", "PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
+    tests("BrokerTests", ["TestSupport", "Broker", "Audit", "Linux"]),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swift),
     tests("IntegrationTests", ["TestSupport", "Postern", "Linux", "Wire", "Instructions"]),
     tests("RunTests", ["TestSupport"]),

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Entry points that decide: check, associate (open) and revalidate. The others stand in entity_changes.c. */
+/*
+ * Entry points that decide: check, associate (open) and revalidate. The others stand in entity_changes.c and
+ * entity_objects.c.
+ */
 #include <errno.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-// Figures that need no broker process: the interpreter's fast path, and the audit journal.
-// Usage: benchmarks verdicts | audit DIRECTORY RECORDS
+// Figures that need no broker process: the interpreter's fast path, and the audit journal with its chain.
+// Usage: benchmarks verdicts | audit DIRECTORY RECORDS | analysis DIRECTORY RECORDS DATABASE... | codec TIMES
 
 import Audit
 import Authority
@@ -73,7 +73,7 @@ func measureAudit(directory: String, records: Int) throws {
   let start = Clock.monotonic()
   for _ in 0..<records {
     // Room is waited for, so that every record is written and none is counted in a gap.
-    while journal.counters.depth > 6000 { usleep(100) }
+    while journal.counters.waiting > 6000 { usleep(100) }
     _ = journal.submit(record, durability: .none)
   }
   journal.stop()
@@ -89,13 +89,25 @@ func measureAudit(directory: String, records: Int) throws {
     pages.append(Double(Clock.monotonic() - begun) / 1e6)
   }
   try figure("audit.first-page-of-\(records)", median(pages), "ms", "<=", 100)
+  var begun = Clock.monotonic()
+  let card = try KeyCard.waiting(directory: directory)
+  let verified = try Verification(directory: directory, cards: card.map { [$0] } ?? [])
+  precondition(verified.isGood && verified.integrity == .intact, "the journal is intact")
+  try figure("audit.verify", Double(records) / (Double(Clock.monotonic() - begun) / 1e9), "records/s")
+  begun = Clock.monotonic()
+  try Journal(JournalConfiguration(directory: directory, boot: boot), now: { time }, onDurable: { _ in }).stop()
+  try figure("audit.open", Double(Clock.monotonic() - begun) / 1e6, "ms")
 }
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch (arguments.first, arguments.count) {
 case ("verdicts", 1): try measureVerdicts()
 case ("audit", 3): try measureAudit(directory: arguments[1], records: Int(arguments[2]) ?? 0)
+case ("analysis", 4...):
+  try measureAnalysis(directory: arguments[1], records: Int(arguments[2]) ?? 0, databases: Array(arguments[3...]))
+case ("codec", 2): try exchange(count: Int(arguments[1]) ?? 1)
 default:
-  StandardError.write("usage: benchmarks verdicts | audit DIRECTORY RECORDS\n")
+  StandardError.write(
+    "usage: benchmarks verdicts | audit DIRECTORY RECORDS | analysis DIRECTORY RECORDS DATABASE... | codec TIMES\n")
   OwnProcess.exit(64)
 }

@@ -14,6 +14,7 @@
 #define REQUEST_CONFIRM 6
 #define REQUEST_REVOKE 22
 #define REQUEST_RELOAD 26
+#define REPLY_REFUSED 1
 #define REPLY_CHALLENGE 5
 #define REPLY_OPENED 7
 #define REPLY_REVOCATIONS 23
@@ -60,12 +61,12 @@ struct batch_header {
 _Static_assert(sizeof(struct instruction) == INSTRUCTION, "PROTOCOL.md");
 _Static_assert(sizeof(struct completion) == COMPLETION, "PROTOCOL.md");
 
-/* Sends a request and takes its reply; returns the size of the reply's body, exits where another type comes. */
-static inline size_t control(int fd, uint16_t type, const void *body, size_t size, uint16_t expected, void *reply,
-			     size_t capacity, int *attached)
+/* Sends a request and takes its reply: its type, its body cut to the capacity, and a descriptor or -1. */
+static inline uint16_t ask_broker(int fd, uint16_t type, const void *body, size_t size, void *reply, size_t *capacity,
+				  int *attached)
 {
 	static uint64_t request;
-	char bytes[24 + 65536];
+	static char bytes[24 + 65536];
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -86,21 +87,34 @@ static inline size_t control(int fd, uint16_t type, const void *body, size_t siz
 	if (count < (ssize_t)sizeof(header))
 		die("control reply");
 	memcpy(&header, bytes, sizeof(header));
-	if (header.type != expected) {
-		fprintf(stderr, "benchmark: request %u was answered with %u: %.*s\n", type, header.type,
-			(int)(count - 24), bytes + 24);
+	if (*capacity > header.length)
+		*capacity = header.length;
+	memcpy(reply, bytes + sizeof(header), *capacity);
+	*attached = -1;
+	if (CMSG_FIRSTHDR(&message) && CMSG_FIRSTHDR(&message)->cmsg_type == SCM_RIGHTS)
+		memcpy(attached, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
+	return header.type;
+}
+
+/* The same where only one type of reply will do; `attached` is not NULL where a descriptor must come. */
+static inline void control(int fd, uint16_t type, const void *body, size_t size, uint16_t expected, void *reply,
+			   size_t capacity, int *attached)
+{
+	char bytes[1024] = "";
+	size_t count = sizeof(bytes);
+	int descriptor;
+	uint16_t answer = ask_broker(fd, type, body, size, bytes, &count, &descriptor);
+
+	if (answer != expected) {
+		fprintf(stderr, "benchmark: request %u was answered with %u: %.*s\n", type, answer, (int)count, bytes);
 		exit(1);
 	}
-	if (attached) {
-		struct cmsghdr *found = CMSG_FIRSTHDR(&message);
-
-		if (!found || found->cmsg_type != SCM_RIGHTS)
-			die("no descriptor came");
-		memcpy(attached, CMSG_DATA(found), sizeof(int));
-	}
+	if (attached && descriptor < 0)
+		die("no descriptor came");
+	if (attached)
+		*attached = descriptor;
 	if (reply)
-		memcpy(reply, bytes + 24, capacity < header.length ? capacity : header.length);
-	return header.length;
+		memcpy(reply, bytes, capacity < count ? capacity : count);
 }
 
 static inline size_t put_string(uint8_t *at, const char *text)
@@ -126,17 +140,53 @@ static inline int connect_broker(const char *path)
 	return fd;
 }
 
-/* Opens an object with all that is granted; returns the channel. */
-static inline int open_object(int connection, const char *object)
+#define PATH_MEDIATED 0
+#define PATH_RING 1
+#define PATH_DIRECT 2
+#define PATH_HANDOVER 3
+#define PATH_ANY 255
+
+/*
+ * Opens an object with all that is granted, on the path named; returns the channel or the object's descriptor. Where it
+ * is refused: -1, and the policy's or the broker's words in `why`.
+ */
+static inline int open_path(int connection, const char *object, uint8_t path, char *why, size_t capacity)
 {
-	uint8_t body[300], nonce[16];
-	int channel;
-	size_t size = put_string(body, object);
+	uint8_t body[300], reply[1024];
+	size_t size = put_string(body, object), count = sizeof(reply);
+	int fd;
+	uint16_t answer;
 
 	memset(body + size, 0, 5);
-	body[size + 5] = 255;
-	control(connection, REQUEST_OPEN, body, size + 6, REPLY_CHALLENGE, nonce, sizeof(nonce), NULL);
-	control(connection, REQUEST_CONFIRM, nonce, sizeof(nonce), REPLY_OPENED, NULL, 0, &channel);
+	body[size + 5] = path;
+	body[size + 6] = 0;	/* "any" may be nothing but mediated */
+	answer = ask_broker(connection, REQUEST_OPEN, body, size + 7, reply, &count, &fd);
+	if (answer == REPLY_CHALLENGE) {
+		memcpy(body, reply, 16);
+		count = sizeof(reply);
+		answer = ask_broker(connection, REQUEST_CONFIRM, body, 16, reply, &count, &fd);
+	}
+	if (answer == REPLY_OPENED && fd >= 0)
+		return fd;
+	/* Reason, detail, errno, and a string of what the policy says. */
+	if (answer == REPLY_REFUSED && count >= 10)
+		snprintf(why, capacity, "refused, reason %u, detail %u, %.*s", reply[0], reply[2], (int)(count - 10),
+			 (char *)reply + 10);
+	else
+		snprintf(why, capacity, "answered with %u", answer);
+	return -1;
+}
+
+/* Opens an object on the path mediated with all that is granted; returns the channel. */
+static inline int open_object(int connection, const char *object)
+{
+	char why[256];
+	int channel = open_path(connection, object, PATH_ANY, why, sizeof(why));
+
+	if (channel < 0) {
+		fprintf(stderr, "benchmark: opening %s: %s\n", object, why);
+		exit(1);
+	}
 	return channel;
 }
 

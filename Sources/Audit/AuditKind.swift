@@ -24,6 +24,10 @@ public enum AuditKind: UInt8, CaseIterable, Sendable, Hashable {
   case privileged = 13
   /// Something is about to be done that leaves the broker's hands (handover, filter installed).
   case intent = 14
+  /// The retention is about to remove segments: `removal` says which numbers.
+  case removal = 15
+  /// The key that continues the chain was gone or unreadable: another chain with another first key begins here.
+  case rekey = 16
 
   public var name: String {
     switch self {
@@ -41,6 +45,8 @@ public enum AuditKind: UInt8, CaseIterable, Sendable, Hashable {
     case .runtimeGrant: "runtime-grant"
     case .privileged: "privileged"
     case .intent: "intent"
+    case .removal: "removal"
+    case .rekey: "rekey"
     }
   }
 
@@ -184,6 +190,18 @@ public struct Repair: Sendable, Hashable {
     self.segment = segment
     self.offset = offset
     self.lost = lost
+  }
+}
+
+/// The sequence numbers of segments that the retention removes.
+public struct Removal: Sendable, Hashable {
+  /// 1 where everything before has been removed in the same way.
+  public var first: UInt64
+  public var last: UInt64
+
+  public init(first: UInt64, last: UInt64) {
+    self.first = first
+    self.last = last
   }
 }
 

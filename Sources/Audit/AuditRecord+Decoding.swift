@@ -64,12 +64,15 @@ extension AuditRecord {
     case .gap: gap = try input.gap()
     case .repair:
       repair = Repair(segment: try input.number(), offset: try input.number(), lost: try input.number())
+    case .circumstances: circumstances = try input.circumstances()
+    case .redacted: redacted = Redaction(rawValue: try input.number())
+    case .removal: removal = Removal(first: try input.number(), last: try input.number())
     }
   }
 }
 
 /// Reads fields one after the other and never beyond the end it was given.
-private struct FieldReader {
+struct FieldReader {
   private let bytes: [UInt8]
   private var position: Int
   private let end: Int
@@ -93,6 +96,13 @@ private struct FieldReader {
     let code: Code = try number()
     guard let value = make(code) else { throw .unknownCode(UInt32(truncatingIfNeeded: code)) }
     return value
+  }
+
+  /// A reader of the next `count` bytes alone; this one goes on behind them.
+  mutating func part(_ count: Int) throws(AuditFormatError) -> FieldReader {
+    guard end - position >= count else { throw .truncated }
+    defer { position += count }
+    return FieldReader(bytes, from: position, to: position + count)
   }
 
   mutating func text() throws(AuditFormatError) -> ByteString {
@@ -122,7 +132,7 @@ private struct FieldReader {
       guard code == 0 || reason != nil else { throw .unknownCode(UInt32(code)) }
       gap.counts.append(Gap.Count(reason: reason, count: try number()))
     }
-    guard gap.first <= gap.last, gap.last < UInt64.max else { throw .malformed }
+    guard gap.first <= gap.last, gap.last < Frame.sequenceLimit else { throw .malformed }
     return gap
   }
 }

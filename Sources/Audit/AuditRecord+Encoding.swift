@@ -10,28 +10,31 @@ enum AuditField: UInt8, CaseIterable {
   case operands, offset, length, request, address
   case association, pid, tid, processStart, uid, executable, generation, cause
   case object, application, executablePath, cgroup, grant, message
-  case gap, repair
+  case gap, repair, redacted, removal
+  case circumstances
 
   var bit: UInt64 { 1 << UInt64(rawValue) }
 }
 
 extension AuditRecord {
-  /// Appends the frame with an empty marker and checksum; `Frame.seal` fills them in.
-  func encode(into bytes: inout [UInt8]) {
-    let body = encodedBody()
-    AuditRecord.encodeFrame(kind: kind, sequence: sequence, body: body, into: &bytes)
-  }
-
-  /// Appends a frame around a body that `encodedBody` made.
-  static func encodeFrame(kind: AuditKind, sequence: UInt64, body: EncodedBody, into bytes: inout [UInt8]) {
-    let length = Frame.headLength + body.bytes.count + Frame.trailerLength
+  /// Appends a frame around a body that `encodedBody` made; `Sealer` fills in what of its head is left empty.
+  ///
+  /// - Parameter isSealed: with room for an epoch and a tag.
+  static func encodeFrame(
+    kind: AuditKind, sequence: UInt64, body: EncodedBody, isSealed: Bool, into bytes: inout [UInt8]
+  ) {
+    let head = isSealed ? Frame.sealedHeadLength : Frame.headLength
+    let length = head + body.bytes.count + Frame.trailerLength
     bytes.appendLittleEndian(UInt64(0))
     bytes.appendLittleEndian(UInt32(length))
     bytes.append(Frame.version)
-    bytes.append(UInt8(Frame.headLength))
+    bytes.append(UInt8(head))
     bytes.append(kind.rawValue)
     bytes.append(body.isTruncated ? Frame.flagTruncated : 0)
     bytes.appendLittleEndian(sequence)
+    if isSealed {
+      for _ in 0..<3 { bytes.appendLittleEndian(UInt64(0)) }
+    }
     bytes.append(contentsOf: body.bytes)
     bytes.appendLittleEndian(UInt32(length))
   }
@@ -79,6 +82,20 @@ extension AuditRecord {
       bytes.appendLittleEndian(repair.offset)
       bytes.appendLittleEndian(repair.lost)
     }
+    if !redacted.isEmpty {
+      present |= AuditField.redacted.bit
+      bytes.appendLittleEndian(redacted.rawValue)
+    }
+    if let removal {
+      present |= AuditField.removal.bit
+      bytes.appendLittleEndian(removal.first)
+      bytes.appendLittleEndian(removal.last)
+    }
+    if let circumstances {
+      present |= AuditField.circumstances.bit
+      if circumstances.supplementaryGIDs.count > Circumstances.maximumGroups { isTruncated = true }
+      circumstances.encode(into: &bytes)
+    }
     bytes.putLittleEndian32(UInt32(truncatingIfNeeded: present), at: 32)
     bytes.putLittleEndian32(UInt32(truncatingIfNeeded: present >> 32), at: 36)
     return EncodedBody(bytes: bytes, isTruncated: isTruncated)
@@ -92,47 +109,20 @@ extension AuditRecord {
   }
 
   private func encodeNumbers(into bytes: inout [UInt8], _ present: inout UInt64) {
-    if let reason {
-      present |= AuditField.reason.bit
-      bytes.appendLittleEndian(reason.rawValue)
-    }
-    if let detail {
-      present |= AuditField.detail.bit
-      bytes.appendLittleEndian(detail.rawValue)
-    }
-    if let errno {
-      present |= AuditField.errno.bit
-      bytes.appendLittleEndian(errno)
-    }
-    if let path {
-      present |= AuditField.path.bit
-      bytes.append(path.rawValue)
-    }
-    if let operation {
-      present |= AuditField.operation.bit
-      bytes.append(operation.rawValue)
-    }
-    if let operations {
-      present |= AuditField.operations.bit
-      bytes.appendLittleEndian(operations.rawValue)
-    }
+    bytes.append(reason?.rawValue, as: .reason, &present)
+    bytes.append(detail?.rawValue, as: .detail, &present)
+    bytes.append(errno, as: .errno, &present)
+    bytes.append(path?.rawValue, as: .path, &present)
+    bytes.append(operation?.rawValue, as: .operation, &present)
+    bytes.append(operations?.rawValue, as: .operations, &present)
   }
 
   private func encodeOperands(into bytes: inout [UInt8], _ present: inout UInt64) {
     guard let operands else { return }
     present |= AuditField.operands.bit
-    if operands.offset != 0 {
-      present |= AuditField.offset.bit
-      bytes.appendLittleEndian(operands.offset)
-    }
-    if operands.length != 0 {
-      present |= AuditField.length.bit
-      bytes.appendLittleEndian(operands.length)
-    }
-    if operands.request != 0 {
-      present |= AuditField.request.bit
-      bytes.appendLittleEndian(operands.request)
-    }
+    bytes.append(operands.offset != 0 ? operands.offset : nil, as: .offset, &present)
+    bytes.append(operands.length != 0 ? operands.length : nil, as: .length, &present)
+    bytes.append(operands.request != 0 ? operands.request : nil, as: .request, &present)
     if let address = operands.address {
       present |= AuditField.address.bit
       bytes.append(address.family.rawValue)
@@ -142,47 +132,38 @@ extension AuditRecord {
   }
 
   private func encodeAsker(into bytes: inout [UInt8], _ present: inout UInt64) {
-    if let association {
-      present |= AuditField.association.bit
-      bytes.appendLittleEndian(association.rawValue)
-    }
-    if let pid {
-      present |= AuditField.pid.bit
-      bytes.appendLittleEndian(pid)
-    }
-    if let tid {
-      present |= AuditField.tid.bit
-      bytes.appendLittleEndian(tid)
-    }
-    if let processStart {
-      present |= AuditField.processStart.bit
-      bytes.appendLittleEndian(processStart)
-    }
-    if let uid {
-      present |= AuditField.uid.bit
-      bytes.appendLittleEndian(uid)
-    }
+    bytes.append(association?.rawValue, as: .association, &present)
+    bytes.append(pid, as: .pid, &present)
+    bytes.append(tid, as: .tid, &present)
+    bytes.append(processStart, as: .processStart, &present)
+    bytes.append(uid, as: .uid, &present)
     if let executable {
       present |= AuditField.executable.bit
       bytes.appendLittleEndian(executable.device)
       bytes.appendLittleEndian(executable.inode)
     }
-    if let generation {
-      present |= AuditField.generation.bit
-      bytes.appendLittleEndian(generation)
-    }
-    if let cause {
-      present |= AuditField.cause.bit
-      bytes.append(cause.rawValue)
-    }
+    bytes.append(generation, as: .generation, &present)
+    bytes.append(cause?.rawValue, as: .cause, &present)
+  }
+}
+
+extension [UInt8] {
+  /// Appends a field that is there, and notes that it is.
+  fileprivate mutating func append(
+    _ value: (some FixedWidthInteger)?, as field: AuditField, _ present: inout UInt64
+  ) {
+    guard let value else { return }
+    present |= field.bit
+    appendLittleEndian(value)
   }
 }
 
 extension AuditRecord {
-  /// The record as `AuditRecord(decoding:)` takes it; what protects a segment's copy (marker, checksum) is left empty.
+  /// The record as `AuditRecord(decoding:)` takes it; what protects a segment's copy (marker, checksum, tag) is left
+  /// empty or out.
   public var encoded: [UInt8] {
     var bytes: [UInt8] = []
-    encode(into: &bytes)
+    AuditRecord.encodeFrame(kind: kind, sequence: sequence, body: encodedBody(), isSealed: false, into: &bytes)
     return bytes
   }
 }

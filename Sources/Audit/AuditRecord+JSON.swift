@@ -3,6 +3,9 @@ import Instructions
 import Linux
 
 extension AuditRecord {
+  /// `EACCES`; nil where the record has no errno.
+  public var errnoSymbol: String? { errno.map { SystemError.symbol(of: $0) } }
+
   /// One JSON object on one line, without a newline.
   ///
   /// The keys of the contract are always there, null where the record has nothing; the others only where it has.
@@ -19,7 +22,7 @@ extension AuditRecord {
     writer.field("time", time.text)
     writer.field("kind", kind.name)
     writer.field("reason", reason?.name)
-    writer.field("errno", errno.map { SystemError.symbol(of: $0) })
+    writer.field("errno", errnoSymbol)
     writer.field("path", path?.name)
     writer.field("operation", operation?.name)
     writer.field("object", object)
@@ -47,6 +50,20 @@ extension AuditRecord {
       writer.field("lost", repair.lost)
       writer.endObject()
     }
+    if let circumstances { write(circumstances, to: &writer) }
+    if let removal {
+      writer.key("removal")
+      writer.beginObject()
+      writer.field("first", removal.first)
+      writer.field("last", removal.last)
+      writer.endObject()
+    }
+    if !redacted.isEmpty {
+      writer.key("redacted")
+      writer.beginArray()
+      for name in redacted.names { writer.string(name) }
+      writer.endArray()
+    }
     if isTruncated { writer.field("truncated", true) }
     writer.field("boottime", time.boottime)
     writer.field("boot", boot.text)
@@ -67,6 +84,22 @@ extension AuditRecord {
     writer.field("length", operands.length)
     writer.field("request", operands.request)
     if let address = operands.address { writer.field("address", address.text) }
+    writer.endObject()
+  }
+
+  private func write(_ circumstances: Circumstances, to writer: inout JSONWriter) {
+    writer.key("judged")
+    writer.beginObject()
+    writer.field("question", circumstances.question.name)
+    if let cause = circumstances.cause { writer.field("cause", cause.name) }
+    if let mismatch = circumstances.mismatch { writer.field("mismatch", mismatch.rawValue) }
+    writer.field("gid", circumstances.effectiveGID)
+    writer.key("groups")
+    writer.beginArray()
+    for group in circumstances.supplementaryGIDs { writer.number(group) }
+    writer.endArray()
+    if let traced = circumstances.isTraced { writer.field("traced", traced) }
+    writer.field("descends", circumstances.descendsFromHolder)
     writer.endObject()
   }
 

@@ -1,3 +1,4 @@
+import Authority
 import Instructions
 import Linux
 
@@ -26,6 +27,8 @@ extension AuditRecord {
     case .runtimeGrant: "grant added"
     case .privileged: "privileged"
     case .intent: "intent"
+    case .removal: "removed"
+    case .rekey: "new chain"
     }
   }
 
@@ -57,6 +60,7 @@ extension AuditRecord {
     }
     if let gap { parts.append("\(gap.last - gap.first + 1) records, to \(gap.last)") }
     if let repair { parts.append("\(repair.lost) bytes cut at \(repair.offset) of segment \(repair.segment)") }
+    if let removal { parts.append("records \(removal.first) to \(removal.last)") }
     return parts.joined(separator: " ")
   }
 
@@ -69,6 +73,7 @@ extension AuditRecord {
     if let grant { parts.append("grant " + grant.escaped) }
     if let gap { parts.append(gap.counts.map { "\($0.reason?.name ?? "none") \($0.count)" }.joined(separator: ", ")) }
     if let message { parts.append("“" + message.escaped + "”") }
+    if !redacted.isEmpty { parts.append("[redacted: " + redacted.names.joined(separator: ", ") + "]") }
     return parts.joined(separator: " ")
   }
 }

@@ -16,7 +16,7 @@ public struct AuditRecord: Sendable, Hashable {
   public var errno: Int32?
   public var path: OperationPath?
   public var operation: Opcode?
-  /// What a grant allows.
+  /// What a grant allows; of a refused open what was asked for; of a refused instruction what its association covers.
   public var operations: OperationSet?
   public var operands: Operands?
   public var object: ByteString?
@@ -41,7 +41,12 @@ public struct AuditRecord: Sendable, Hashable {
   public var cause: DropCause?
   public var gap: Gap?
   public var repair: Repair?
-  /// A text was longer than `maximumTextLength` and was cut.
+  /// What the policy has kept out of this record.
+  public var redacted: Redaction = []
+  public var removal: Removal?
+  /// Of what the policy's judge was asked; nil: it was not.
+  public var circumstances: Circumstances?
+  /// A text was longer than `maximumTextLength`, or there were more groups than are kept: it was cut.
   public var isTruncated = false
 
   /// Bytes of one text field that are kept; PATH_MAX, so that no path is cut.

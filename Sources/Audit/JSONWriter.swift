@@ -61,6 +61,13 @@ public struct JSONWriter: Sendable {
     if let value { number(value) } else { null() }
   }
 
+  public mutating func field(_ name: String, lines: [String]) {
+    key(name)
+    beginArray()
+    for line in lines { string(line) }
+    endArray()
+  }
+
   public mutating func field(_ name: String, _ value: Bool) {
     key(name)
     bool(value)
@@ -142,7 +149,7 @@ extension ByteString {
 extension Unicode.Scalar {
   /// Controls (C0, DEL, C1), line and paragraph separators, and the marks that turn the direction of text around
   /// (Unicode Standard Annex 9), with which a name could make a line read as another one.
-  var actsOnTerminals: Bool {
+  public var actsOnTerminals: Bool {
     switch value {
     case 0..<0x20, 0x7F..<0xA0, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: true
     default: false

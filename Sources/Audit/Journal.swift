@@ -1,69 +1,11 @@
+import Authority
+import Chain
 import Instructions
 import Linux
 import Synchronization
 
-/// How a journal is kept.
-public struct JournalConfiguration: Sendable {
-  /// Made with mode 0700 if it does not exist.
-  public var directory: String
-  public var boot: BootID
-  /// Bytes after which a new segment begins; a record is never split, one longer than this has a segment of its own.
-  public var segmentSize: UInt64
-  /// Nanoseconds that records are kept; nil: for ever. Whole segments are removed, when a new one begins and at start.
-  public var retention: UInt64?
-  /// Records that may wait for the writer.
-  public var capacity: Int
-  /// Bytes that may wait for the writer.
-  public var capacityBytes: Int
-  /// Milliseconds until records that nobody waits for are on disk.
-  public var syncInterval: Int64
-  /// Milliseconds between attempts while writing fails.
-  public var retryInterval: Int64
-  /// Written bytes that may be not on disk, before a sync that nobody asked for.
-  var unsynced = 8 << 20
-
-  public init(
-    directory: String, boot: BootID, segmentSize: UInt64 = 64 << 20, retention: UInt64? = nil, capacity: Int = 8192,
-    capacityBytes: Int = 16 << 20, syncInterval: Int64 = 100, retryInterval: Int64 = 50
-  ) {
-    self.directory = directory
-    self.boot = boot
-    self.segmentSize = segmentSize
-    self.retention = retention
-    self.capacity = capacity
-    self.capacityBytes = capacityBytes
-    self.syncInterval = syncInterval
-    self.retryInterval = retryInterval
-  }
-}
-
-/// Why a journal cannot be opened or read.
-public enum JournalError: Error, Sendable, Hashable {
-  case system(SystemError)
-  /// Another writer has this directory's journal open.
-  case locked(directory: String)
-  /// Everybody may remove files from the directory.
-  case writableByOthers(directory: String)
-}
-
-/// Whether a submitter waits until its record is on disk.
-public enum Durability: Sendable, Hashable {
-  /// The submitter is told by a completion that carries the token.
-  case required(token: UInt64)
-  case none
-}
-
-/// What became of a submitted record at once.
-public enum Submission: Sendable, Hashable {
-  /// Its number; it will be written.
-  case queued(sequence: UInt64)
-  /// There was no room: it took this number and is counted in a gap record. Never for required records.
-  case counted(sequence: UInt64)
-  /// There was no room for a required record: it has no number, and what it speaks of must be denied.
-  case full
-}
-
-/// The audit journal's single writer: a bounded queue, one thread, append-only segment files.
+/// The audit journal's single writer: a bounded queue, one thread, append-only segment files, each record sealed with a
+/// key that is gone a second later.
 ///
 /// Thread-safe. A journal that was opened is ended by `stop()`.
 public final class Journal: Sendable {
@@ -75,6 +17,15 @@ public final class Journal: Sendable {
   private let signal: EventDescriptor
   private let now: @Sendable () -> AuditTime
   private let onDurable: @Sendable (UInt64) -> Void
+  private let redaction: Atomic<UInt32>
+  private let signer: SigningKey
+  private let newest = Mutex<Checkpoint?>(nil)
+  /// The last sequence number that was given before it was opened.
+  public let lastBefore: UInt64
+  /// Which journal this is; in every segment's head.
+  public let source: JournalID
+  /// A chain began with this opening, and its first key waits to be taken away (`KeyCard`).
+  public let hasNewKey: Bool
 
   /// Opens or makes the journal, repairs its tail if it was torn, and starts the writer.
   ///
@@ -97,6 +48,7 @@ public final class Journal: Sendable {
     self.configuration = configuration
     self.now = now
     self.onDurable = onDurable
+    redaction = Atomic(configuration.redaction.rawValue)
     do {
       let directory = try JournalDirectory(path: configuration.directory, create: true)
       guard try !directory.isWritableByOthers() else {
@@ -106,22 +58,32 @@ public final class Journal: Sendable {
         throw JournalError.locked(directory: configuration.directory)
       }
       var recovery = try JournalRecovery(directory)
-      var state = JournalQueue(next: recovery.next)
-      state.counters.durable = recovery.next - 1
-      var writer = SegmentWriter(directory: directory, lock: lock, configuration: configuration, fault: fault)
-      if let (header, length) = recovery.segment, let file = recovery.file.take() {
+      let chain = try JournalChain(directory, recovery.link)
+      // Numbers that were on disk are not given again, though their records are gone now.
+      var state = JournalQueue(next: max(recovery.next, chain.durable + 1))
+      state.counters.durable = state.next - 1
+      lastBefore = state.next - 1
+      (signer, source, hasNewKey) = (chain.signer, chain.sealer.source, chain.isNew)
+      var writer = SegmentWriter(
+        directory: directory, lock: lock, configuration: configuration, chain: chain, fault: fault)
+      // A segment belongs to one chain.
+      if !hasNewKey, let (header, length) = recovery.segment, let file = recovery.file.take() {
         writer.resume(file, header: header, length: length)
       }
       let time = now()
-      writer.removeOld(now: time)
+      // Written over the torn tail before the rest is cut off, so that the tail is never gone without a word.
+      var batch = Batch()
       if let repair = recovery.repair {
-        // Written over the torn tail before the rest is cut off, so that the tail is never gone without a word.
         var record = AuditRecord(.repair, time: time, boot: configuration.boot)
-        record.sequence = state.next
         record.repair = repair
-        state.next += 1
-        var batch = Batch()
-        batch.append(record)
+        batch.append(record, numbered: &state.next)
+      }
+      if hasNewKey, !recovery.isNew {
+        var record = AuditRecord(.rekey, time: time, boot: configuration.boot)
+        record.message = "the key that continues the chain was not there: what comes has a first key of its own"
+        batch.append(record, numbered: &state.next)
+      }
+      if !batch.entries.isEmpty {
         let outcome = writer.commit(batch, synchronize: true, now: time)
         state.account(outcome, depth: writer.depth)
         if outcome.errno == nil { writer.trim() }
@@ -147,6 +109,8 @@ public final class Journal: Sendable {
   ///
   /// The order of the numbers is the order of these calls. Never blocks on a disk.
   public func submit(_ record: AuditRecord, durability: Durability) -> Submission {
+    var record = record
+    record.redact(Redaction(rawValue: redaction.load(ordering: .relaxed)))
     let body = record.encodedBody()
     var wake = false
     let submission = queue.withLock { queue in
@@ -157,6 +121,21 @@ public final class Journal: Sendable {
     }
     if wake { signal.signal() }
     return submission
+  }
+
+  /// Fields that are kept out of records submitted from now on.
+  public func setRedaction(_ fields: Redaction) { redaction.store(fields.rawValue, ordering: .relaxed) }
+
+  /// The last sequence number that was given.
+  public var last: UInt64 { queue.withLock { $0.next - 1 } }
+
+  /// The newest signed checkpoint of this run; nil: none yet.
+  public var checkpoint: Checkpoint? { newest.withLock { $0 } }
+
+  /// Brings what has been submitted to disk before that is due; `onDurable` tells.
+  public func hurry() {
+    queue.withLock { $0.isHurried = true }
+    signal.signal()
   }
 
   /// What has become of required records since the last call, in the order of their numbers.
@@ -171,7 +150,8 @@ public final class Journal: Sendable {
   public var counters: JournalCounters {
     queue.withLock { queue in
       var counters = queue.counters
-      counters.depth += queue.waiting.entries.count
+      counters.waiting = queue.waiting.entries.count
+      counters.depth += counters.waiting
       return counters
     }
   }
@@ -187,36 +167,41 @@ public final class Journal: Sendable {
     guard var writer = writer.withLock({ $0.take() }) else { return }
     var isFailing = writer.hasBacklog
     var synchronized = now().boottime
+    var signed = Signed(sequence: 0, at: now().boottime, segment: writer.firstOfSegment)
     while true {
-      let tellsCut = writer.cut != nil && !isFailing
+      let tellsCuts = !writer.cuts.isEmpty && !isFailing
+      let tellsRemoval = writer.looksForOld && !isFailing
       let (isIdle, isStopping) = queue.withLock { queue in
-        let isIdle = isFailing || (queue.waiting.entries.isEmpty && queue.gap == nil && !tellsCut)
+        let isIdle =
+          isFailing || (queue.waiting.entries.isEmpty && queue.gap == nil && !tellsCuts && !tellsRemoval)
         // While writing fails, submitters do not wake the writer: it tries at its own pace.
         queue.writerSleeps = isIdle && !isFailing && !queue.isStopping
         return (isIdle, queue.isStopping)
       }
-      if isIdle, !isStopping {
-        signal.wait(
-          milliseconds: isFailing
-            ? configuration.retryInterval : writer.hasUnsynchronized ? configuration.syncInterval : nil)
-      }
+      if isIdle, !isStopping { signal.wait(milliseconds: pause(writer, isFailing: isFailing)) }
       let time = now()
-      let isDue =
-        isStopping || isIdle || time.boottime &- synchronized >= UInt64(configuration.syncInterval) * 1_000_000
-      let batch = queue.withLock { queue in
+      let removal = tellsRemoval ? writer.old(now: time) : nil
+      let (batch, isHurried) = queue.withLock { queue in
         queue.writerSleeps = false
+        defer { queue.isHurried = false }
         var batch = queue.take(boot: configuration.boot)
-        if tellsCut, let cut = writer.cut {
+        for cut in tellsCuts ? writer.cuts : [] {
           var record = AuditRecord(.repair, time: time, boot: configuration.boot)
-          record.sequence = queue.next
           record.repair = cut.repair
           record.errno = cut.errno
-          queue.next += 1
-          batch.append(record)
+          batch.append(record, numbered: &queue.next)
         }
-        return batch
+        if let removal {
+          var record = AuditRecord(.removal, time: time, boot: configuration.boot)
+          record.removal = removal
+          batch.append(record, numbered: &queue.next)
+        }
+        return (batch, queue.isHurried)
       }
-      if tellsCut { writer.forgetCut() }
+      let isDue =
+        isStopping || isIdle || isHurried || tellsRemoval
+        || time.boottime &- synchronized >= UInt64(configuration.syncInterval) * 1_000_000
+      if tellsCuts { writer.forgetCuts() }
       let outcome = writer.commit(batch, synchronize: isDue, now: time)
       if isDue { synchronized = time.boottime }
       isFailing = outcome.errno != nil
@@ -224,55 +209,53 @@ public final class Journal: Sendable {
         queue.account(outcome, depth: writer.depth)
         return queue.counters.durable
       }
-      if outcome.durable != nil || !outcome.completions.isEmpty { onDurable(durable) }
-      if isStopping, isFailing || writer.cut == nil {
+      if let removal {
+        if isFailing {
+          writer.looksForOld = true
+        } else if writer.storeKey(now: time, durable: durable, isEnd: false, removal: removal) == nil {
+          writer.remove(removal)
+        }
+      }
+      if outcome.durable != nil || !outcome.completions.isEmpty || isFailing { onDurable(durable) }
+      keep(&writer, time, durable: durable, isEnd: isStopping, &signed)
+      if isStopping, isFailing || writer.cuts.isEmpty {
         let isEmpty = queue.withLock { $0.waiting.entries.isEmpty && $0.gap == nil }
         if isEmpty || isFailing { return }
       }
     }
   }
-}
 
-extension JournalQueue {
-  init(next: UInt64) {
-    self.next = next
+  /// What was signed last.
+  private struct Signed {
+    var sequence: UInt64
+    var at: UInt64
+    var segment: UInt64?
   }
 
-  /// Numbers the record and puts it into the queue, or into the open gap.
-  mutating func submit(
-    _ record: AuditRecord, _ body: AuditRecord.EncodedBody, _ durability: Durability,
-    _ configuration: JournalConfiguration
-  ) -> Submission {
-    let isFull =
-      isStopping || waiting.entries.count >= configuration.capacity
-      || waiting.bytes.count + body.bytes.count > configuration.capacityBytes
-    if isFull {
-      guard durability == .none else { return .full }
-      let sequence = next
-      next += 1
-      if gap == nil { gap = (Gap(first: sequence, last: sequence, counts: []), record.time) }
-      gap?.gap.last = sequence
-      gap?.gap.add(record.reason, 1)
-      counters.dropped += 1
-      return .counted(sequence: sequence)
-    }
-    closeGap(boot: record.boot)
-    var numbered = record
-    numbered.sequence = next
-    next += 1
-    var token: UInt64?
-    if case .required(let wanted) = durability { token = wanted }
-    waiting.append(numbered, body: body, token: token)
-    return .queued(sequence: numbered.sequence)
+  /// Milliseconds until the writer has something to do of its own accord; nil: nothing.
+  private func pause(_ writer: borrowing SegmentWriter, isFailing: Bool) -> Int64? {
+    if isFailing { return configuration.retryInterval }
+    if writer.hasUnsynchronized { return configuration.syncInterval }
+    guard let due = writer.keyDue ?? writer.epochEnd else { return nil }
+    let now = now().boottime
+    return due > now ? Int64(clamping: (due - now) / 1_000_000 + 1) : 1
   }
 
-  mutating func account(_ outcome: borrowing SegmentWriter.Outcome, depth: Int) {
-    counters.appended += outcome.appended
-    counters.dropped += outcome.dropped
-    counters.depth = depth
-    counters.failing = outcome.errno
-    if outcome.errno != nil { counters.writeErrors += 1 }
-    if let durable = outcome.durable { counters.durable = durable }
-    completions.append(contentsOf: outcome.completions)
+  /// Puts the key of an epoch that is over out of reach, and signs a checkpoint where one is due.
+  private func keep(
+    _ writer: inout SegmentWriter, _ time: AuditTime, durable: UInt64, isEnd: Bool, _ signed: inout Signed
+  ) {
+    let failure = writer.storeKey(now: time, durable: durable, isEnd: isEnd)
+    queue.withLock { $0.counters.keyFailing = failure }
+    let isDue =
+      isEnd || writer.firstOfSegment != signed.segment
+      || time.boottime >= signed.at &+ configuration.checkpointInterval
+    guard isDue, durable > signed.sequence, let position = writer.position(durable: durable),
+      let checkpoint = Checkpoint(position, time: time.wall, by: signer)
+    else { return }
+    signed = Signed(sequence: durable, at: time.boottime, segment: writer.firstOfSegment)
+    writer.keep(checkpoint)
+    newest.withLock { $0 = checkpoint }
+    onDurable(durable)
   }
 }

@@ -25,10 +25,14 @@ public struct JournalCounters: Sendable, Hashable {
   /// Records that were not kept: counted in gap records.
   public var dropped: UInt64 = 0
   public var writeErrors: UInt64 = 0
-  /// Records that wait to be written.
+  /// Records that are not on disk yet.
   public var depth: Int = 0
+  /// Of these, those that the writer has not taken yet; `JournalConfiguration.capacity` bounds them.
+  public var waiting: Int = 0
   /// errno of the last attempt to write; nil: it succeeded.
   public var failing: Int32?
+  /// errno of the last attempt to put the chain's key out of reach; nil: it succeeded.
+  public var keyFailing: Int32?
 }
 
 /// Records in the order of their sequence numbers, encoded, on their way to a segment.
@@ -42,6 +46,8 @@ struct Batch {
     var reason: Reason?
     /// Where it is a gap record: what it stands for.
     var gap: Gap?
+    /// It speaks of the journal itself, and is never dropped for want of room.
+    var isOwn = false
 
     /// The last sequence number that it accounts for.
     var last: UInt64 { gap?.last ?? sequence }
@@ -54,9 +60,19 @@ struct Batch {
     append(record, body: record.encodedBody(), token: token)
   }
 
+  /// Gives the record the next number.
+  mutating func append(_ record: AuditRecord, numbered next: inout UInt64) {
+    var numbered = record
+    numbered.sequence = next
+    next += 1
+    append(numbered)
+    entries[entries.count - 1].isOwn = true
+  }
+
   mutating func append(_ record: AuditRecord, body: AuditRecord.EncodedBody, token: UInt64? = nil) {
     let before = bytes.count
-    AuditRecord.encodeFrame(kind: record.kind, sequence: record.sequence, body: body, into: &bytes)
+    AuditRecord.encodeFrame(
+      kind: record.kind, sequence: record.sequence, body: body, isSealed: true, into: &bytes)
     entries.append(
       Entry(
         sequence: record.sequence, length: bytes.count - before, token: token, reason: record.reason, gap: record.gap))
@@ -82,6 +98,8 @@ struct JournalQueue {
   var next: UInt64
   var writerSleeps = false
   var isStopping = false
+  /// Somebody waits for what is there now.
+  var isHurried = false
   var completions: [JournalCompletion] = []
   var counters = JournalCounters()
 
@@ -107,5 +125,49 @@ extension AuditRecord {
     self.init(.gap, time: time, boot: boot)
     sequence = gap.first
     self.gap = gap
+  }
+}
+
+extension JournalQueue {
+  init(next: UInt64) {
+    self.next = next
+  }
+
+  /// Numbers the record and puts it into the queue, or into the open gap.
+  mutating func submit(
+    _ record: AuditRecord, _ body: AuditRecord.EncodedBody, _ durability: Durability,
+    _ configuration: JournalConfiguration
+  ) -> Submission {
+    let isFull =
+      isStopping || waiting.entries.count >= configuration.capacity
+      || waiting.bytes.count + body.bytes.count > configuration.capacityBytes
+    if isFull {
+      guard durability == .none else { return .full }
+      let sequence = next
+      next += 1
+      if gap == nil { gap = (Gap(first: sequence, last: sequence, counts: []), record.time) }
+      gap?.gap.last = sequence
+      gap?.gap.add(record.reason, 1)
+      counters.dropped += 1
+      return .counted(sequence: sequence)
+    }
+    closeGap(boot: record.boot)
+    var numbered = record
+    numbered.sequence = next
+    next += 1
+    var token: UInt64?
+    if case .required(let wanted) = durability { token = wanted }
+    waiting.append(numbered, body: body, token: token)
+    return .queued(sequence: numbered.sequence)
+  }
+
+  mutating func account(_ outcome: borrowing SegmentWriter.Outcome, depth: Int) {
+    counters.appended += outcome.appended
+    counters.dropped += outcome.dropped
+    counters.depth = depth
+    counters.failing = outcome.errno
+    if outcome.errno != nil { counters.writeErrors += 1 }
+    if let durable = outcome.durable { counters.durable = durable }
+    completions.append(contentsOf: outcome.completions)
   }
 }

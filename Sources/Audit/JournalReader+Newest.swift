@@ -3,11 +3,14 @@ import Linux
 extension JournalReader {
   /// The newest `count` matching records, oldest first, with the damage that lies among them.
   ///
-  /// - Parameter most: how many records are looked at; where fewer match among them, fewer come.
+  /// - Parameters:
+  ///   - most: how many records are looked at; where fewer match among them, fewer come.
+  ///   - durable: the last number that is known to be on disk: what is behind it may still be withdrawn, and is left out.
   ///
   /// Reads backwards from the journal's end, so it does not depend on the journal's length.
   public static func newest(
-    _ count: Int, directory path: String, matching filter: AuditFilter = AuditFilter(), among most: Int = .max
+    _ count: Int, directory path: String, matching filter: AuditFilter = AuditFilter(), among most: Int = .max,
+    upTo durable: UInt64 = .max
   ) throws(JournalError) -> [JournalItem] {
     do {
       let directory = try JournalDirectory(path: path)
@@ -16,7 +19,7 @@ extension JournalReader {
       var left = most
       for first in SegmentName.sorted(try directory.names()).reversed() where found.count < count && left > 0 {
         guard let file = try directory.openToRead(SegmentName.name(first: first)) else { continue }
-        try collect(file, segment: first, following: following, filter, count, &left, &found)
+        try collect(file, segment: first, following: following, filter, upTo: durable, count, &left, &found)
         following = first
       }
       return found.reversed()
@@ -25,8 +28,8 @@ extension JournalReader {
 
   /// Appends one segment's records to `found`, newest first, until there are `count`.
   private static func collect(
-    _ file: consuming JournalFile, segment: UInt64, following: UInt64?, _ filter: AuditFilter, _ count: Int,
-    _ left: inout Int, _ found: inout [JournalItem]
+    _ file: consuming JournalFile, segment: UInt64, following: UInt64?, _ filter: AuditFilter,
+    upTo durable: UInt64, _ count: Int, _ left: inout Int, _ found: inout [JournalItem]
   ) throws(SystemError) {
     var head: [UInt8] = []
     _ = try file.read(into: &head, count: SegmentHeader.length, at: 0)
@@ -39,6 +42,7 @@ extension JournalReader {
     func item(_ frame: [UInt8]) -> JournalItem? {
       let sequence = Frame.sequence(frame.span, at: 0)
       if let following, sequence >= following { return nil }
+      guard sequence <= durable else { return nil }
       do {
         let record = try AuditRecord(decoding: frame)
         return filter.matches(record) ? .record(record) : nil

@@ -25,6 +25,8 @@ public struct JournalReader: ~Copyable {
   private var damageEnd: UInt64 = 0
   /// A segment without a head that has been passed over and not been told.
   private var headless: JournalItem?
+  /// How far the journal was known to be on disk when its files were last looked at; nil: they were not yet.
+  private var certain: UInt64?
 
   /// - Parameter from: the first sequence number that is wanted; those that are no longer kept are passed over.
   public init(directory path: String, from sequence: UInt64 = 0) throws(JournalError) {
@@ -33,9 +35,16 @@ public struct JournalReader: ~Copyable {
   }
 
   /// The next record that matches, or what is unreadable; nil: nothing more now.
-  public mutating func next(matching filter: AuditFilter = AuditFilter()) throws(JournalError) -> JournalItem? {
+  ///
+  /// - Parameter durable: the last number that is known to be on disk. What is behind it may be withdrawn by the writer,
+  ///   which then puts something else in its place, perhaps in another file; it is not read, and where it was read ahead
+  ///   it is read again when more is on disk. Without a bound a reader that lives longer than one pass can meet records
+  ///   that never were.
+  public mutating func next(
+    matching filter: AuditFilter = AuditFilter(), upTo durable: UInt64 = .max
+  ) throws(JournalError) -> JournalItem? {
     do {
-      while let item = try step() {
+      while let item = try step(upTo: durable) {
         guard case .record(let record) = item else { return item }
         if filter.matches(record) { return item }
       }
@@ -43,7 +52,22 @@ public struct JournalReader: ~Copyable {
     } catch { throw .system(error) }
   }
 
-  private mutating func step() throws(SystemError) -> JournalItem? {
+  /// Forgets what was read ahead of `offset`, and looks again which file goes on there.
+  private mutating func lookAgain(from offset: UInt64) throws(SystemError) {
+    cursor?.seek(to: offset)
+    following = try segments().first { $0 > segment }
+    // The writer removes a segment of which nothing reached the disk, and makes another one of that name. One that the
+    // retention has removed has no successor of its name, and is read to its end.
+    guard try cursor?.isRemoved() == true, try directory.openToRead(SegmentName.name(first: segment)) != nil else {
+      return
+    }
+    cursor = nil
+    following = nil
+  }
+
+  private mutating func step(upTo durable: UInt64) throws(SystemError) -> JournalItem? {
+    var known = certain ?? durable
+    certain = known
     while true {
       if cursor == nil {
         let isOpen = try openSegment()
@@ -57,10 +81,23 @@ public struct JournalReader: ~Copyable {
         // The writer has cut what it could not make durable: begin the segment again, past what was told.
         cursor?.seek(to: UInt64(SegmentHeader.length))
       }
+      let offset = cursor?.offset ?? 0
       guard let step = try cursor?.next() else { return nil }
-      switch step {
-      case .frame(let frame):
+      if case .frame(let frame) = step, Frame.sequence(frame.span, at: 0) <= min(known, durable) {
         if let item = accept(frame) { return item }
+        continue
+      }
+      // Whatever it is, it was looked at before all of it was on disk.
+      if durable > known {
+        try lookAgain(from: offset)
+        known = durable
+        certain = known
+        continue
+      }
+      switch step {
+      case .frame:
+        cursor?.seek(to: offset)
+        return nil
       case .damaged(let offset, let length):
         if offset >= damageEnd {
           damageEnd = offset + length
@@ -73,7 +110,6 @@ public struct JournalReader: ~Copyable {
           if following == nil { return nil }
           continue
         }
-        let offset = cursor?.offset ?? 0
         cursor = nil
         if left > 0, offset >= damageEnd { return .damaged(segment: segment, offset: offset, length: left) }
       }
@@ -132,5 +168,23 @@ public struct JournalReader: ~Copyable {
       all.remove(at: low)
     }
     return false
+  }
+}
+
+extension JournalReader {
+  /// Which journal is in the directory; nil: no readable segment is there.
+  ///
+  /// Records of several journals can be told apart by it: sequence numbers are one journal's own.
+  public static func source(directory path: String) throws(JournalError) -> JournalID? {
+    do {
+      let directory = try JournalDirectory(path: path)
+      for first in SegmentName.sorted(try directory.names()).reversed() {
+        guard let file = try directory.openToRead(SegmentName.name(first: first)),
+          let cursor = try SegmentCursor(file)
+        else { continue }
+        return cursor.header.source
+      }
+      return nil
+    } catch { throw .system(error) }
   }
 }

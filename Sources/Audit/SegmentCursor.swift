@@ -37,6 +37,9 @@ struct SegmentCursor: ~Copyable {
   /// Bytes of the file now.
   func size() throws(SystemError) -> UInt64 { try file.size() }
 
+  /// Whether the file has no name any more.
+  func isRemoved() throws(SystemError) -> Bool { try file.isRemoved() }
+
   /// Forgets what was read ahead and goes on at `offset`.
   mutating func seek(to offset: UInt64) {
     buffer.removeAll(keepingCapacity: true)

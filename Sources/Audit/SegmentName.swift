@@ -13,7 +13,7 @@ enum SegmentName {
     guard name.hasPrefix(prefix), name.hasSuffix(suffix) else { return nil }
     let digits = name.dropFirst(prefix.count).dropLast(suffix.count)
     guard digits.utf8.count == 20, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-    return UInt64(digits)
+    return UInt64(digits).flatMap { $0 < Frame.sequenceLimit ? $0 : nil }
   }
 
   /// The segments among a directory's names, oldest first.

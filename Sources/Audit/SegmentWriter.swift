@@ -1,7 +1,7 @@
 import Linux
 
 /// A step of writing, for tests that let it fail.
-enum JournalStep: Sendable, Hashable { case create, write, synchronize, truncate }
+enum JournalStep: Sendable, Hashable { case create, write, synchronize, truncate, storeKey }
 
 /// Puts frames into segment files; used by one thread.
 ///
@@ -16,10 +16,10 @@ struct SegmentWriter: ~Copyable {
     var durable: UInt64
   }
 
-  private let directory: JournalDirectory
+  let directory: JournalDirectory
   /// Held as long as the journal is open: the one writer.
   private let lock: JournalFile
-  private let configuration: JournalConfiguration
+  let configuration: JournalConfiguration
   private let fault: (@Sendable (JournalStep) -> Int32?)?
   /// The file of `segment`; both are there, or neither.
   private var file: JournalFile?
@@ -28,8 +28,19 @@ struct SegmentWriter: ~Copyable {
   private var held = Batch()
   /// How much of `held` stands in the segment.
   private var written = (entries: 0, bytes: 0)
-  /// When a tail had to be cut: what to tell once writing works again.
-  private(set) var cut: (repair: Repair, errno: Int32)?
+  /// Tails that had to be cut, one for a segment: what to tell once writing works again.
+  private(set) var cuts: [(repair: Repair, errno: Int32)] = []
+  /// The chain behind what stands in the segment.
+  var sealer: Sealer
+  /// The chain behind what is on disk; a failed sync leads back here.
+  var sealed: Sealer
+  var keyFile: KeyFile
+  /// The epoch whose key `keyFile` has, and when it was put there.
+  var stored: (epoch: UInt64, at: UInt64)
+  /// Files that have to be on disk before a segment is.
+  private var unsynchronized: [String]
+  /// Whether segments have to be looked at for those that are too old.
+  var looksForOld = true
 
   /// What one commit came to.
   struct Outcome {
@@ -44,8 +55,13 @@ struct SegmentWriter: ~Copyable {
 
   init(
     directory: consuming JournalDirectory, lock: consuming JournalFile, configuration: JournalConfiguration,
-    fault: (@Sendable (JournalStep) -> Int32?)?
+    chain: consuming JournalChain, fault: (@Sendable (JournalStep) -> Int32?)?
   ) {
+    sealer = chain.sealer
+    sealed = chain.sealer
+    stored = (chain.storedEpoch, 0)
+    unsynchronized = chain.isNew ? JournalChain.madeFiles : []
+    keyFile = chain.keyFile
     self.directory = directory
     self.lock = lock
     self.configuration = configuration
@@ -67,10 +83,15 @@ struct SegmentWriter: ~Copyable {
   /// Whether frames wait that could not be written.
   var hasBacklog: Bool { held.entries.count > written.entries }
   var hasUnsynchronized: Bool { written.entries > 0 }
+  /// The first sequence number of the segment that is being written.
+  var firstOfSegment: UInt64? { segment?.header.first }
   /// Records that are kept because they are not on disk.
   var depth: Int { held.entries.count }
 
-  mutating func forgetCut() { cut = nil }
+  mutating func forgetCuts() { cuts = [] }
+
+  /// Whether an epoch has begun that time will end; boottime nanoseconds when.
+  var epochEnd: UInt64? { sealer.records > 0 ? sealer.began &+ Sealer.epochDuration : nil }
 
   /// Writes what was held back and `batch`; syncs if somebody waits for a record, or `synchronize` is set.
   ///
@@ -93,7 +114,7 @@ struct SegmentWriter: ~Copyable {
     return outcome
   }
 
-  private func check(_ step: JournalStep) throws(SystemError) {
+  func check(_ step: JournalStep) throws(SystemError) {
     if let code = fault?(step) { throw SystemError(errno: code, operation: "\(step)") }
   }
 
@@ -111,13 +132,15 @@ struct SegmentWriter: ~Copyable {
     if segment == nil { try begin(first: held.entries[written.entries].sequence, now: now) }
     guard let current = segment else { return }
 
+    let before = sealer
     var count = 0
     var length = 0
     for entry in held.entries[written.entries...] {
       let end = current.offset + UInt64(length + entry.length)
       if count > 0, end > configuration.segmentSize { break }
       let start = written.bytes + length
-      Frame.seal(&held.bytes, start..<start + entry.length, marker: current.header.marker)
+      sealer.seal(
+        &held.bytes, start..<start + entry.length, marker: current.header.marker, at: now.boottime)
       count += 1
       length += entry.length
     }
@@ -129,8 +152,13 @@ struct SegmentWriter: ~Copyable {
     } catch {
       count = 0
       length = 0
+      sealer = before
       for entry in held.entries[written.entries...] {
         guard length + entry.length <= done else { break }
+        // Again, with the same result: the chain ends at the last frame that is whole in the file.
+        let start = written.bytes + length
+        sealer.seal(
+          &held.bytes, start..<start + entry.length, marker: current.header.marker, at: now.boottime)
         count += 1
         length += entry.length
       }
@@ -163,8 +191,16 @@ struct SegmentWriter: ~Copyable {
   private mutating func cutTail(lost: UInt64, _ errno: Int32) {
     guard let current = segment else { return }
     if (try? check(.truncate)) != nil { try? file?.truncate(to: current.offset) }
-    let before = cut?.repair.lost ?? 0
-    cut = (Repair(segment: current.header.first, offset: current.offset, lost: before + lost), errno)
+    note(Repair(segment: current.header.first, offset: current.offset, lost: lost), errno)
+  }
+
+  private mutating func note(_ repair: Repair, _ errno: Int32) {
+    guard let index = cuts.firstIndex(where: { $0.repair.segment == repair.segment }) else {
+      return cuts.append((repair, errno))
+    }
+    cuts[index].repair.offset = min(cuts[index].repair.offset, repair.offset)
+    cuts[index].repair.lost += repair.lost
+    cuts[index].errno = errno
   }
 
   /// Makes what is written durable.
@@ -179,19 +215,20 @@ struct SegmentWriter: ~Copyable {
       try file?.synchronize()
     } catch {
       if (try? check(.truncate)) != nil { try? file?.truncate(to: current.durable) }
-      let repair = Repair(
-        segment: current.header.first, offset: current.durable,
-        lost: current.offset - current.durable + (cut?.repair.lost ?? 0))
-      cut = (repair, error.errno)
+      note(
+        Repair(segment: current.header.first, offset: current.durable, lost: current.offset - current.durable),
+        error.errno)
       if current.durable <= UInt64(SegmentHeader.length) {
         try? directory.remove(SegmentName.name(first: current.header.first))
       }
       outcome.appended -= min(outcome.appended, UInt64(written.entries))
       written = (0, 0)
+      sealer = sealed
       leaveSegment()
       throw error
     }
     segment?.durable = current.offset
+    sealed = sealer
     for entry in held.entries[..<written.entries] {
       if let token = entry.token {
         outcome.completions.append(JournalCompletion(token: token, sequence: entry.sequence, outcome: .durable))
@@ -204,8 +241,12 @@ struct SegmentWriter: ~Copyable {
 
   private mutating func begin(first: UInt64, now: AuditTime) throws(SystemError) {
     try check(.create)
-    let header = SegmentHeader(
-      marker: UInt32.random(in: 0...UInt32.max), first: first, created: now.wall)
+    while let name = unsynchronized.last {
+      try directory.synchronize(name)
+      unsynchronized.removeLast()
+    }
+    var next = sealer
+    let header = next.head(marker: UInt32.random(in: 0...UInt32.max), first: first, created: now.wall)
     let name = SegmentName.name(first: first)
     let file = try createSegment(name)
     do {
@@ -223,7 +264,8 @@ struct SegmentWriter: ~Copyable {
     let length = UInt64(SegmentHeader.length)
     self.file = consume file
     segment = Segment(header: header, offset: length, durable: length)
-    removeOld(now: now)
+    sealer = next
+    looksForOld = true
   }
 
   /// A file of that name can only be left over from a failure: nothing in it was ever acknowledged, as its first
@@ -238,21 +280,6 @@ struct SegmentWriter: ~Copyable {
     }
   }
 
-  /// Removes whole segments whose every record is older than the retention; failure is retried at the next rotation.
-  func removeOld(now: AuditTime) {
-    guard let retention = configuration.retention, now.wall > retention, let names = try? directory.names() else {
-      return
-    }
-    let segments = SegmentName.sorted(names)
-    for (old, following) in zip(segments, segments.dropFirst()) {
-      // A segment's records are all older than the one that follows it.
-      guard let file = try? directory.openToRead(SegmentName.name(first: following)),
-        let cursor = try? SegmentCursor(file), cursor.header.created < now.wall - retention
-      else { return }
-      try? directory.remove(SegmentName.name(first: old))
-    }
-  }
-
   /// Ends those that somebody waits for as failed, and what exceeds the capacity as dropped, leaving gap records.
   private mutating func withdraw(errno: Int32, now: AuditTime, _ outcome: inout Outcome) {
     var kept = Batch()
@@ -262,7 +289,8 @@ struct SegmentWriter: ~Copyable {
       let range = start..<start + entry.length
       start = range.upperBound
       let isWritten = index < written.entries
-      if !isWritten, entry.gap != nil || entry.token != nil || kept.entries.count >= configuration.capacity {
+      let isExcess = !entry.isOwn && kept.entries.count >= configuration.capacity
+      if !isWritten, entry.gap != nil || entry.token != nil || isExcess {
         var gap = entry.gap ?? Gap(first: entry.sequence, last: entry.sequence, counts: [])
         if entry.gap == nil {
           gap.add(entry.reason, 1)

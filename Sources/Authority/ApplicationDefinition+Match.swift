@@ -1,23 +1,26 @@
 import Instructions
 
 extension ApplicationDefinition {
-  /// The keys that are given, and how many of them match; the first that does not.
+  /// Which keys are given, and which of them match; the first that does not.
   struct Match: Hashable {
-    var given: Int
-    var matching: Int
+    var given: SelectorKeys = []
+    var matching: SelectorKeys = []
     var mismatch: SelectorKey?
 
     /// At least one key is given and all of them match.
-    var isComplete: Bool { given > 0 && mismatch == nil }
+    var isComplete: Bool { !given.isEmpty && mismatch == nil }
+
+    /// How many keys match.
+    var count: Int { matching.rawValue.nonzeroBitCount }
   }
 
   /// Compares the selector with a subject. A fact that is nil on either side matches nothing.
   func match(_ subject: Subject, identity: (String) -> FileIdentity?) -> Match {
-    var result = Match(given: 0, matching: 0, mismatch: nil)
+    var result = Match()
     func note(_ key: SelectorKey, _ matches: Bool) {
-      result.given += 1
+      result.given.insert(SelectorKeys(key))
       if matches {
-        result.matching += 1
+        result.matching.insert(SelectorKeys(key))
       } else if result.mismatch == nil {
         result.mismatch = key
       }

@@ -58,6 +58,30 @@ public struct BusControl: Sendable, Hashable {
     self = sized.control(size: size)
   }
 
+  /// The request with that number; no two buses have the same one.
+  public init?(request: UInt32) {
+    for bus in Bus.allCases {
+      guard let known = BusControl(request: request, on: bus) else { continue }
+      self = known
+      return
+    }
+    return nil
+  }
+
+  /// Whether the request reads its argument.
+  public var readsArgument: Bool {
+    switch argument {
+    case .none: false
+    case .value, .usbControl, .usbBulk: true
+    case .structure(_, let isInput, _): isInput
+    }
+  }
+
+  /// Bytes of a structure that the request writes.
+  public var outputSize: Int {
+    if case .structure(let size, _, let isOutput) = argument, isOutput { size } else { 0 }
+  }
+
   /// The words that a policy can use on that bus; `(N)` stands for a length.
   public static func names(on bus: Bus) -> [String] {
     fixed.filter { $0.bus == bus }.map(\.name) + (bus == .hid ? sized.map { "\($0.name)(N)" } : [])

@@ -75,11 +75,10 @@ public enum RefusalCause: Sendable, Hashable {
   case namespaceRule
   case tracerRule
   case forkRule
-  case pathRule
-  /// Why a program that cannot ask may not hold the object's own descriptor.
-  case handoverRule(String)
-  /// The grant says accepted: recall, which this version cannot do.
-  case recallRule
+  /// No path is left, for this reason.
+  case pathRule(String)
+  /// The grant says accepted: recall, which only the path direct can do, and why that is not possible.
+  case recallRule(String)
 
   /// One clause for people, without a full stop.
   public var text: String {
@@ -94,9 +93,8 @@ public enum RefusalCause: Sendable, Hashable {
     case .namespaceRule: "the asker is in another namespace than the policy names"
     case .tracerRule: "the asker has a tracer and the application is not traceable"
     case .forkRule: "on-fork: deny"
-    case .pathRule: "the demanded path is not available"
-    case .handoverRule(let why): why
-    case .recallRule: "accepted: recall is not in this version"
+    case .pathRule(let why): why
+    case .recallRule(let why): "accepted: recall needs the path direct: \(why)"
     }
   }
 }

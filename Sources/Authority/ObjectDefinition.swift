@@ -20,6 +20,15 @@ public struct ObjectDefinition: Sendable, Hashable {
     case .bus: .bus
     }
   }
+
+  /// Whether one process resource at most may have it.
+  public var isExclusive: Bool {
+    switch specification {
+    case .socket: false
+    case .disk(let disk): disk.exclusive
+    case .bus(let bus): bus.exclusive
+    }
+  }
 }
 
 public enum ObjectSpecification: Sendable, Hashable {

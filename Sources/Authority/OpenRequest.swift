@@ -42,7 +42,9 @@ public struct MachineFacts {
   public var pidNamespace: FileIdentity?
   /// The broker's own: what `network: host` means.
   public var networkNamespace: FileIdentity?
-  /// The paths that work for this object on this machine; mediated always does.
+  /// Whether a path names a block device; nil: it could not be found out.
+  public var isBlockDevice: (String) -> Bool?
+  /// The paths that work on this machine and that the asker can take; mediated always does.
   public var availablePaths: Set<OperationPath>
   /// Boottime nanoseconds.
   public var now: UInt64
@@ -50,14 +52,22 @@ public struct MachineFacts {
   public init(
     pidNamespace: FileIdentity?, networkNamespace: FileIdentity? = nil,
     availablePaths: Set<OperationPath> = [.mediated], now: UInt64,
+    isBlockDevice: @escaping (String) -> Bool? = { _ in nil },
     identity: @escaping (String) -> FileIdentity?
   ) {
     self.pidNamespace = pidNamespace
     self.networkNamespace = networkNamespace
     self.availablePaths = availablePaths
     self.now = now
+    self.isBlockDevice = isBlockDevice
     self.identity = identity
   }
+}
+
+extension MachineFacts {
+  /// For people; `postern doctor` says more.
+  static let directUnavailable = "the path direct does not work on this machine, see postern doctor"
+  static let ringUnavailable = "the path ring does not work on this machine or for this client, see postern doctor"
 }
 
 extension Subject {

@@ -5,44 +5,59 @@ extension PolicyModel {
   ///
   /// `open` and `can-i` both ask this function; the same arguments give the same answer.
   public func judge(open request: OpenRequest, authority: RuntimeAuthority, facts: MachineFacts) -> Judgement {
+    examine(open: request, authority: authority, facts: facts).judgement
+  }
+
+  /// Judges an open, and says how each grant for the object stood to it.
+  public func examine(open request: OpenRequest, authority: RuntimeAuthority, facts: MachineFacts) -> Examination {
     guard let object = objects.first(where: { $0.name == request.object }) else {
-      return .refused(JudgedRefusal(told: Refusal(.noSuchObject), cause: .unknownObject))
+      return Examination(JudgedRefusal(told: Refusal(.noSuchObject), cause: .unknownObject))
     }
     let entries = entries(for: object, authority: authority, now: facts.now)
     guard !entries.isEmpty else {
-      return .refused(JudgedRefusal(told: Refusal(.noSuchObject), cause: .noGrant))
+      return Examination(JudgedRefusal(told: Refusal(.noSuchObject), cause: .noGrant))
     }
-    var candidates: [Entry] = []
-    var nearest: (entry: Entry, match: ApplicationDefinition.Match)?
-    for entry in entries {
-      let match = entry.application.match(request.subject, identity: facts.identity)
-      if match.isComplete {
-        candidates.append(entry)
-      } else if nearest.map({ match.matching > $0.match.matching }) ?? true {
-        nearest = (entry, match)
-      }
-    }
+    let matches = entries.map { $0.application.match(request.subject, identity: facts.identity) }
+    var examination = Examination(JudgedRefusal(told: Refusal(.noSuchObject), cause: .noMatchingApplication))
+    examination.grants = zip(entries, matches).map { ExaminedGrant($0, $1) }
+    let candidates = entries.indices.filter { matches[$0].isComplete }
     guard let first = candidates.first else {
       // The asker may not know that the object exists: neither the reason nor the message tells.
-      let near = nearest.map {
-        NearestGrant(application: $0.entry.application.name, grant: $0.entry.position, mismatch: $0.match.mismatch)
+      var nearest: Int?
+      for index in entries.indices where nearest.map({ matches[index].count > matches[$0].count }) ?? true {
+        nearest = index
       }
-      return .refused(
+      let near = nearest.map {
+        NearestGrant(
+          application: entries[$0].application.name, grant: entries[$0].position, mismatch: matches[$0].mismatch)
+      }
+      examination.judgement = .refused(
         JudgedRefusal(told: Refusal(.noSuchObject), cause: .noMatchingApplication, nearest: near))
+      return examination
     }
-    let covering = candidates.first { entry in
-      request.operations.isEmpty || entry.effective.isSuperset(of: request.operations)
+    let covering = candidates.first { index in
+      request.operations.isEmpty || entries[index].effective.isSuperset(of: request.operations)
     }
-    let decider = covering ?? first
+    examination.decider = covering ?? first
+    let decider = entries[covering ?? first]
+    examination.judgement = judge(
+      decider, covers: covering != nil, request: request, authority: authority, facts: facts)
+    return examination
+  }
+
+  /// The one grant that decides, held against the request rule by rule.
+  private func judge(
+    _ decider: Entry, covers: Bool, request: OpenRequest, authority: RuntimeAuthority, facts: MachineFacts
+  ) -> Judgement {
     if let refusal = refusal(of: decider, request: request, authority: authority, facts: facts) {
       return .refused(refusal)
     }
-    guard covering != nil, !decider.effective.isEmpty else {
+    guard covers, !decider.effective.isEmpty else {
       return .refused(
         decider.refusal(.operation, .operationsMissing(request.operations.subtracting(decider.effective))))
     }
     if let refusal = decider.ruleRefusal(request: request, facts: facts) { return .refused(refusal) }
-    return decider.judge(request, available: facts.availablePaths)
+    return decider.judge(request, facts)
   }
 
   /// Judges whether a process may take part in an association that its ancestor has or had with `key`: everything that
@@ -52,30 +67,54 @@ extension PolicyModel {
   public func judge(
     revalidation request: OpenRequest, application: String, authority: RuntimeAuthority, facts: MachineFacts
   ) -> Judgement {
+    examine(revalidation: request, application: application, authority: authority, facts: facts).judgement
+  }
+
+  /// Judges a revalidation, and says how the application's grant stood to it.
+  public func examine(
+    revalidation request: OpenRequest, application: String, authority: RuntimeAuthority, facts: MachineFacts
+  ) -> Examination {
     guard let object = objects.first(where: { $0.name == request.object }) else {
-      return .refused(JudgedRefusal(told: Refusal(.noSuchObject), cause: .unknownObject))
+      return Examination(JudgedRefusal(told: Refusal(.noSuchObject), cause: .unknownObject))
     }
     let entries = entries(for: object, authority: authority, now: facts.now)
     guard let entry = entries.first(where: { $0.application.name == application }) else {
-      return .refused(JudgedRefusal(told: Refusal(.refused, detail: .selector), cause: .noGrant))
-    }
-    if let refusal = refusal(of: entry, request: request, authority: authority, facts: facts) {
-      return .refused(refusal)
-    }
-    guard !entry.effective.isEmpty, entry.effective.isSuperset(of: request.operations) else {
-      return .refused(
-        entry.refusal(.operation, .operationsMissing(request.operations.subtracting(entry.effective))))
+      return Examination(JudgedRefusal(told: Refusal(.refused, detail: .selector), cause: .noGrant))
     }
     let match = entry.application.match(request.subject, identity: facts.identity)
+    func examined(_ judgement: Judgement) -> Examination {
+      Examination(judgement: judgement, grants: [ExaminedGrant(entry, match)], decider: 0)
+    }
+    if let refusal = refusal(of: entry, request: request, authority: authority, facts: facts) {
+      return examined(.refused(refusal))
+    }
+    guard !entry.effective.isEmpty, entry.effective.isSuperset(of: request.operations) else {
+      return examined(
+        .refused(entry.refusal(.operation, .operationsMissing(request.operations.subtracting(entry.effective)))))
+    }
     guard match.isComplete else {
       var refusal = entry.refusal(.refused, .noMatchingApplication, detail: .selector)
       refusal.nearest?.mismatch = match.mismatch
-      return .refused(refusal)
+      return examined(.refused(refusal))
     }
     var descended = request
     descended.descendsFromHolder = true
-    if let refusal = entry.ruleRefusal(request: descended, facts: facts) { return .refused(refusal) }
-    return entry.judge(request, available: facts.availablePaths)
+    if let refusal = entry.ruleRefusal(request: descended, facts: facts) { return examined(.refused(refusal)) }
+    return examined(entry.judge(request, facts))
+  }
+
+  /// What an association that an earlier broker has made may go on with: this policy's grant, which has to cover it.
+  ///
+  /// - Parameter onFork: as it was made, since the door is not known any more.
+  public func authorization(
+    application: String, object name: String, operations: OperationSet, onFork: ForkRule
+  ) -> Authorization? {
+    guard let object = objects.first(where: { $0.name == name }),
+      let entry = entries(for: object, authority: RuntimeAuthority(), now: 0).first(where: {
+        $0.application.name == application
+      }), !operations.isEmpty, entry.effective.isSuperset(of: operations)
+    else { return nil }
+    return entry.authorization(covering: operations, onFork: onFork, path: .direct)
   }
 
   /// What comes before every rule of the grant: facts that are missing, then standing revokes.
@@ -173,38 +212,75 @@ extension PolicyModel.Entry {
   }
 
   /// The last rule, that of the path. What no path of this version can do is refused, never left out.
-  func judge(_ request: OpenRequest, available: Set<OperationPath>) -> Judgement {
-    // No path takes accepted connections back.
-    if rule.recallAccepted { return .refused(refusal(.refused, .recallRule, detail: .pathUnavailable)) }
-    guard let path = path(door: request.door, available: available) else {
-      let cause = request.door == .run ? RefusalCause.handoverRule(whyNotHeld) : .pathRule
-      return .refused(refusal(.refused, cause, detail: .pathUnavailable))
+  func judge(_ request: OpenRequest, _ facts: MachineFacts) -> Judgement {
+    let obstacle = directObstacle(request, facts)
+    let ringObstacle = ringObstacle(request, facts)
+    guard
+      let path = path(
+        door: request.door, isDirectPossible: obstacle == nil, isRingPossible: ringObstacle == nil,
+        available: facts.availablePaths)
+    else {
+      return .refused(
+        refusal(.refused, .pathRule(whyNoPath(request.door, obstacle, ringObstacle)), detail: .pathUnavailable))
+    }
+    // Only the kernel knows a connection again.
+    if rule.recallAccepted, path != .direct {
+      return .refused(
+        refusal(.refused, .recallRule(obstacle ?? "the grant names another path"), detail: .pathUnavailable))
     }
     return .authorized(authorization(request: request, path: path))
   }
 
+  /// Why operations cannot travel on the path direct; nil: they can.
+  private func directObstacle(_ request: OpenRequest, _ facts: MachineFacts) -> String? {
+    guard facts.availablePaths.contains(.direct) else { return MachineFacts.directUnavailable }
+    if application.requestsPerSecond != nil { return "requests-per-second is counted on the mediated path only" }
+    return object.directObstacle(
+      rule, operations: operations(of: request), isBlockDevice: facts.isBlockDevice)
+  }
+
+  /// Why operations cannot travel through a ring; nil: they can.
+  private func ringObstacle(_ request: OpenRequest, _ facts: MachineFacts) -> String? {
+    guard facts.availablePaths.contains(.ring) else { return MachineFacts.ringUnavailable }
+    if application.requestsPerSecond != nil { return "requests-per-second is counted on the mediated path only" }
+    return object.ringObstacle(rule, operations: operations(of: request), sendTo: limits?.sendTo)
+  }
+
+  /// A program that cannot ask again gets all at once.
+  private func operations(of request: OpenRequest) -> OperationSet {
+    request.operations.isEmpty || request.door == .run ? effective : request.operations
+  }
+
   /// The path by which operations will travel; nil: what the grant demands is not there.
-  private func path(door: OpenDoor, available: Set<OperationPath>) -> OperationPath? {
+  private func path(
+    door: OpenDoor, isDirectPossible: Bool, isRingPossible: Bool, available: Set<OperationPath>
+  ) -> OperationPath? {
+    let direct: OperationPath? = isDirectPossible ? .direct : nil
     let handover: OperationPath? =
       rule.handover && available.contains(.handover) && object.handoverObstacle(rule) == nil ? .handover : nil
     return switch (door, rule.path) {
-    case (.library, .any): available.contains(.direct) ? .direct : .mediated
+    case (.library, .any): direct ?? .mediated
+    case (.library, .only(.direct)): direct
     case (.library, .only(.mediated)): .mediated
     case (.library, .only(.handover)): handover
-    case (.library, .only(let path)): available.contains(path) ? path : nil
+    case (.library, .only(.ring)): isRingPossible ? .ring : nil
     case (.run, .only(.mediated)), (.run, .only(.ring)): nil
-    case (.run, .only(.direct)): available.contains(.direct) ? .direct : nil
-    case (.run, .any), (.run, .only(.handover)): available.contains(.direct) ? .direct : handover
+    case (.run, .only(.direct)): direct
+    case (.run, .any), (.run, .only(.handover)): direct ?? handover
     }
   }
 
-  /// Why a program that does not know Postern cannot hold the object's own descriptor under this grant.
-  private var whyNotHeld: String {
-    switch rule.path {
-    case .only(.mediated), .only(.ring):
+  /// Why no path is left; for a program that does not know Postern, why it cannot hold the object's own descriptor.
+  private func whyNoPath(_ door: OpenDoor, _ obstacle: String?, _ ringObstacle: String?) -> String {
+    switch (door, rule.path) {
+    case (.library, .only(.ring)):
+      return "the grant says `path: ring`, and \(ringObstacle ?? "that is not possible")"
+    case (_, .only(.direct)):
+      return "the grant says `path: direct`, and \(obstacle ?? "that is not possible")"
+    case (.run, .only(.mediated)), (.run, .only(.ring)):
       return "the grant says `path: \(rule.pathName)`; run and open need `path: any` and `handover: true`"
-    case .only(.direct): return "the grant says `path: direct`, which needs the BPF entity"
-    case .any, .only(.handover): break
+    case (.library, _): return "the demanded path is not available"
+    case (.run, .any), (.run, .only(.handover)): break
     }
     if let obstacle = object.handoverObstacle(rule) { return obstacle }
     return rule.handover
@@ -214,13 +290,16 @@ extension PolicyModel.Entry {
 
   /// Called where `effective` covers the request and is not empty, so that limits exist.
   private func authorization(request: OpenRequest, path: OperationPath) -> Authorization {
-    // A program that cannot ask again gets all at once.
-    let operations = request.operations.isEmpty || request.door == .run ? effective : request.operations
+    authorization(
+      covering: operations(of: request), onFork: rule.onFork ?? (request.door == .run ? .inherit : .revalidate),
+      path: path)
+  }
+
+  func authorization(covering operations: OperationSet, onFork: ForkRule, path: OperationPath) -> Authorization {
     let used = runtimeGrants(for: operations.subtracting(rule.operations))
     return Authorization(
       application: application.name, object: object.name, operations: operations,
-      limits: limits ?? LimitSet(), path: path,
-      onFork: rule.onFork ?? (request.door == .run ? .inherit : .revalidate), onExec: rule.onExec,
+      limits: limits ?? LimitSet(), path: path, onFork: onFork, onExec: rule.onExec,
       expires: rule.expires, endsAt: used.compactMap(\.expiry).min(), runtimeGrants: used.map(\.id), rule: rule,
       message: message, processes: application.processes, requestsPerSecond: application.requestsPerSecond)
   }

@@ -170,21 +170,56 @@ public struct AuditSettings: Sendable, Hashable {
   public var retention: UInt64
   /// Bytes.
   public var segment: UInt64
-  public var redact: [String]
+  public var redact: Redaction
   public var readers: String?
   /// `readers` as the group database resolved it.
   public var readersID: UInt32?
-  public var sinks: [String]
+  /// Where records go beside the journal.
+  public var sinks: [AuditSink]
+  /// A directory that signed checkpoints are copied to; nil: none.
+  public var checkpoints: String?
 
   public init(
-    retention: UInt64 = 90 * 86400, segment: UInt64 = 64 << 20, redact: [String] = [],
-    readers: String? = nil, sinks: [String] = [], readersID: UInt32? = nil
+    retention: UInt64 = 90 * 86400, segment: UInt64 = 64 << 20, redact: Redaction = [],
+    readers: String? = nil, sinks: [AuditSink] = [], readersID: UInt32? = nil,
+    checkpoints: String? = nil
   ) {
+    self.checkpoints = checkpoints
     self.readersID = readersID
     self.retention = retention
     self.segment = segment
     self.redact = redact
     self.readers = readers
     self.sinks = sinks
+  }
+}
+
+/// A receiver of records beside the journal.
+public enum AuditSink: Sendable, Hashable {
+  /// systemd-journald, by its native protocol.
+  case journald
+  /// The local syslog daemon.
+  case syslog
+  /// A file that JSON lines are appended to.
+  case file(path: String)
+
+  /// As a policy names it.
+  public var name: String {
+    switch self {
+    case .journald: "journald"
+    case .syslog: "syslog"
+    case .file(let path): "file:" + path
+    }
+  }
+
+  /// nil: no sink has this name.
+  public init?(name: String) {
+    switch name {
+    case "journald": self = .journald
+    case "syslog": self = .syslog
+    default:
+      guard name.hasPrefix("file:/"), !name.hasSuffix("/"), !name.utf8.contains(0) else { return nil }
+      self = .file(path: String(name.dropFirst(5)))
+    }
   }
 }

@@ -14,6 +14,8 @@ struct AssociationOwner {
   var runtimeGrants: [UInt64]
   /// Unix nanoseconds, for people.
   var since: UInt64
+  /// How many descriptors of the path direct, or rings, its process was given; with the last one given up it ends.
+  var opens = 0
   /// A use was recorded; for `audit: first-use` of what is handed over.
   var isUsed = false
 }
@@ -27,10 +29,16 @@ struct PendingGrant {
     case handedOver(AssociationID)
     /// The object goes to the asker, which has no association before its exec.
     case given(UInt64)
+    /// The object's own descriptor goes to the asker.
+    case openedDirect(AssociationID)
+    case revalidatedDirect(AssociationID)
+    /// The object is put into this ring.
+    case enrolled(AssociationID, ring: UInt64)
 
     var association: AssociationID? {
       switch self {
       case .opened(let id, _), .revalidated(let id, _), .handedOver(let id): id
+      case .openedDirect(let id), .revalidatedDirect(let id), .enrolled(let id, _): id
       case .given: nil
       }
     }

@@ -29,7 +29,10 @@ struct RunningJob {
 
 extension Broker {
   /// The session that performs instructions on `object`: the shared one, or a new one.
-  func session(for object: BrokeredObject, operations: OperationSet) throws(SystemError) -> Session {
+  func session(for object: BrokeredObject, _ authorization: Authorization) throws(SystemError) -> Session {
+    var operations = authorization.operations
+    // Who may listen decides when; on the path direct not before the socket is tagged (listenLent).
+    if authorization.path == .direct, operations.contains(.accept) { operations.formUnion(OperationSet([.listen])) }
     if let shared = object.shared, !shared.isRecalled {
       // The path names another file or device now: whoever holds the old one is stale.
       if let disk = shared.object as? DiskObject, !disk.isCurrent() {
@@ -74,11 +77,11 @@ extension Broker {
     for session in sessions.values where session.objectID == object.id { retire(session) }
   }
 
-  /// Nothing is performed on it any more; its socket or device is closed with the last channel that refers to it.
+  /// Nothing is performed on it any more, and its socket or device is closed.
   func retire(_ session: Session) {
-    session.isRecalled = true
-    session.object.recall()
+    if let leavers = ringLeavers.removeValue(forKey: session.id) { takeBack(session, from: leavers) }
     if let readiness = session.object.readiness { try? epoll.remove(readiness) }
+    session.retire()
     sessions[session.id] = nil
     if let object = objects[session.objectID], object.shared === session { object.shared = nil }
   }
@@ -118,11 +121,12 @@ extension Broker {
     uid: UInt32
   ) {
     var channels: Set<UInt64> = channel.map { [$0.id] } ?? []
-    if let existing = associationOwners[association.id] { channels.formUnion(existing.channels) }
+    let existing = associationOwners[association.id]
+    if let existing { channels.formUnion(existing.channels) }
     associationOwners[association.id] = AssociationOwner(
       id: association.id, process: association.process, object: association.object,
       application: association.application, uid: uid, channels: channels, authorization: authorization,
-      runtimeGrants: authorization.runtimeGrants, since: Clock.wall())
+      runtimeGrants: authorization.runtimeGrants, since: existing?.since ?? Clock.wall(), opens: existing?.opens ?? 0)
     entry.associations[association.object] = association.id
     if let channel {
       channel.requestsPerSecond = authorization.requestsPerSecond
@@ -283,7 +287,10 @@ extension Broker {
 
   /// A session that neither an association nor a channel with evidence refers to is closed.
   func closeIfUnused(_ session: Session) {
-    guard session.users.isEmpty, sessions[session.id] != nil else { return }
+    guard session.users.isEmpty, sessions[session.id] != nil, !lingers(session), !isPromised(session),
+      // Not before the ring is empty: requests would end by the shutdown, as if something had come.
+      !ringUses.values.contains(where: { $0.session === session })
+    else { return }
     let hasEvidence = channels.values.contains { channel in
       guard channel.session === session, let holder = channel.lineageHolder else { return false }
       return entity.record(for: session.objectID, process: holder)?.departed ?? false
@@ -328,8 +335,20 @@ extension Broker: InterpreterObserver {
     refused.path = .mediated
     refused.association = channel.association
     refused.generation = objects[channel.session.objectID]?.generation
+    if let held = channel.association.flatMap({ associationOwners[$0] }) {
+      describe(held.authorization, refusing: instruction.opcode, as: refusal.reason, in: &refused)
+    }
     describe(issuer, in: &refused)
     _ = journal.submit(refused, durability: .none)
+  }
+
+  /// What the association has, to be read beside what was observed.
+  func describe(
+    _ held: Authorization, refusing opcode: Opcode?, as reason: Reason?, in record: inout AuditRecord
+  ) {
+    record.operations = held.operations
+    guard reason == .limit, let opcode, let limit = held.limits.text(for: opcode) else { return }
+    record.grant = ByteString("\(held.application): \(limit)")
   }
 
   public func used(_ instruction: Instruction, issuer: Issuer, channel: ObjectChannel) {

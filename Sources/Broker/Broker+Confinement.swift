@@ -11,14 +11,22 @@ extension Broker {
   func confine() throws(SystemError) {
     _ = try Confinement.raiseDescriptorLimit()
     handoverObstacle = HandoverTrial.run()
+    tryRings()
     try Confinement.noNewPrivileges()
     try Confinement.notDumpable()
-    try Confinement.limitCapabilities(to: Self.capabilities(for: policy))
-    try SystemCallFilter.broker.install()
+    var needed = Self.capabilities(for: policy, givesObjects: direct != nil)
+    // bpf(2) on maps and links, and letting go what a process was given for an exec it did not make.
+    if direct != nil { needed.formUnion([.bpf, .perfmon, .sysAdmin]) }
+    // Who is traced by somebody else can only be stopped by a signal.
+    if direct != nil, policy.applications.contains(where: \.traceable) { needed.insert(.kill) }
+    try Confinement.limitCapabilities(to: needed)
+    try (direct == nil ? SystemCallFilter.broker : SystemCallFilter.brokerOfKernel).install()
   }
 
   /// The capabilities that the objects and applications of a policy need (capabilities(7)).
-  static func capabilities(for policy: PolicyModel) -> Set<Capability> {
+  ///
+  /// - Parameter givesObjects: the path direct is there, so that every grant may give a program the object itself.
+  static func capabilities(for policy: PolicyModel, givesObjects: Bool) -> Set<Capability> {
     // Looking at other users' processes: /proc/PID/exe and environ are PTRACE_MODE_READ (proc(5)), and fork events,
     // which the socket that is open already goes on receiving without a capability.
     var needed: Set<Capability> = [.sysPtrace, .dacReadSearch]
@@ -36,8 +44,8 @@ extension Broker {
         }
       }
     }
-    for grant in policy.grants where grant.handover {
-      if grant.killOnStuckRevoke { needed.insert(.kill) }
+    if policy.grants.contains(where: \.killOnStuckRevoke) { needed.insert(.kill) }
+    for grant in policy.grants where grant.handover || givesObjects {
       guard let object = policy.objects.first(where: { $0.name == grant.object }),
         case .socket(let socket) = object.specification
       else { continue }
@@ -47,7 +55,7 @@ extension Broker {
       // So does a socket that was made for it.
       case .raw, .packet: needed.insert(.chown)
       // Newer kernels let nobody else put a filter on a TCP socket, which is what keeps a listener from listening again.
-      case .tcp: needed.insert(.netAdmin)
+      case .tcp: if grant.handover { needed.insert(.netAdmin) }
       case .udp: break
       }
     }

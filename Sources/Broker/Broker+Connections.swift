@@ -122,6 +122,9 @@ extension Broker {
     case .handOver(let order):
       guard let program = attached.take() else { return }
       return handOver(order, program, id: id, from: sender, on: connection)
+    case .revalidateObject(let object): return revalidateObject(object, id: id, from: sender, on: connection)
+    case .release(let association): return release(association, id: id, from: sender, on: connection)
+    case .enrol(let enrol): return self.enrol(enrol, id: id, from: sender, on: connection)
     default: break
     }
     let caller = caller(of: sender)
@@ -142,8 +145,9 @@ extension Broker {
       answer(
         connection, id,
         .welcome(
-          Welcome(broker: configuration.version, features: .mediated, admin: caller.isAdministrator)))
-    case .status: answer(connection, id, .status(status()))
+          Welcome(
+            broker: configuration.version, features: features, admin: caller.isAdministrator)))
+    case .status: answer(connection, id, .status(status(for: caller)))
     case .doctor: answer(connection, id, .doctor(doctor(for: caller)))
     case .objects(let query): answer(connection, id, .objects(list(query, for: caller)))
     case .associations(let query): answerAssociations(query, id: id, for: caller, on: connection)
@@ -153,8 +157,15 @@ extension Broker {
     case .reload: answerReload(id: id, by: caller, on: connection)
     case .auditRead(let query): readAudit(query, id: id, for: caller, on: connection)
     case .plan(let query): answer(connection, id, .plan(plan(query, for: caller)))
-    case .open, .confirm, .adopt, .revalidate, .supervise, .handOver: break
+    case .open, .confirm, .adopt, .revalidate, .supervise, .handOver, .revalidateObject, .release, .enrol: break
     }
+  }
+
+  private var features: Features {
+    var features: Features = .mediated
+    if direct != nil { features.insert(.direct) }
+    if ringObstacle == nil { features.insert(.ring) }
+    return features
   }
 
   /// Who asks, for rights.
@@ -307,6 +318,9 @@ struct RequestRule: Sendable {
     case .plan: RequestRule(phase: .greeted, right: .everyone)
     case .supervise: RequestRule(phase: .greeted, right: .everyone)
     case .handOver: RequestRule(phase: .greeted, right: .everyone)
+    case .revalidateObject: RequestRule(phase: .greeted, right: .everyone)
+    case .release: RequestRule(phase: .greeted, right: .everyone)
+    case .enrol: RequestRule(phase: .challenged, right: .everyone)
     }
   }
 }

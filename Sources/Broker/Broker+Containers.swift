@@ -51,6 +51,10 @@ extension Broker {
     guard let agent, let incoming = agent.incoming[id] else { return }
     do {
       guard case .ready(var part) = try StreamSocket.receive(incoming.socket.rawValue, into: &request) else { return }
+      guard !incoming.isTaken else {
+        if part.count == 0 { finish(incoming, agent) }
+        return
+      }
       guard part.count > 0 else { return refuse(incoming, "it ended before it was complete", agent) }
       switch incoming.take(request.copy(), &part) {
       case .incomplete: return
@@ -59,10 +63,11 @@ extension Broker {
         guard let listener = incoming.takeListener(state), NotificationListener.isListener(listener.rawValue) else {
           return refuse(incoming, "seccompFd is no seccomp listener", agent)
         }
-        finish(incoming, agent)
+        incoming.linger(until: Clock.boottime() + SeccompAgent.patienceForRest)
+        armTimer()
         supervise(listener, of: state, from: incoming.peer, agent)
       }
-    } catch { return refuse(incoming, "\(error)", agent) }
+    } catch { return incoming.isTaken ? finish(incoming, agent) : refuse(incoming, "\(error)", agent) }
   }
 
   private func supervise(
@@ -105,11 +110,11 @@ extension Broker {
       "posternd: the keeper of containers' seccomp listeners has ended; containers will not survive a restart\n")
   }
 
-  /// Closes connections whose runtimes take too long.
+  /// Closes connections whose runtimes take too long, or whose message was taken some time ago.
   func expireRuntimes(at now: UInt64) {
     guard let agent else { return }
     for incoming in agent.incoming.values where incoming.deadline <= now {
-      refuse(incoming, "it took too long", agent)
+      if incoming.isTaken { finish(incoming, agent) } else { refuse(incoming, "it took too long", agent) }
     }
   }
 

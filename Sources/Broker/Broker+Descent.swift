@@ -8,7 +8,7 @@ import Mediation
 /// What became of a process that wants to take part in what a holder before it has.
 enum Joining {
   case joined(AssociationRecord, Authorization)
-  case refused(Refusal, cause: String, nearest: NearestGrant?)
+  case refused(Refusal, cause: String, nearest: NearestGrant?, judged: Circumstances? = nil)
 }
 
 extension Broker {
@@ -34,12 +34,15 @@ extension Broker {
       subject: subject, object: channel.objectName, operations: held.operations, descendsFromHolder: true,
       ancestors: ancestors(of: pid) + [holder])
     let authorization: Authorization
+    let facts = machineFacts()
     switch policy.judge(
-      revalidation: asked, application: applicationNames[held.application] ?? "", authority: authority,
-      facts: machineFacts())
+      revalidation: asked, application: applicationNames[held.application] ?? "", authority: authority, facts: facts)
     {
     case .refused(let refusal):
-      return .refused(refusal.told, cause: refusal.cause.text, nearest: refusal.nearest)
+      return .refused(
+        refusal.told, cause: refusal.cause.text, nearest: refusal.nearest,
+        judged: Circumstances(
+          .revalidation, held.operations, subject: subject, facts: facts, descendsFromHolder: true, refusal: refusal))
     case .authorized(let granted): authorization = granted
     }
     let isOwn = holder.tgid == subject.process.tgid && holder.start == subject.process.start
@@ -52,7 +55,12 @@ extension Broker {
     let association: AssociationRecord
     do {
       association = try entity.revalidate(wanted, now: now)
-    } catch { return refused(error, "the entity refused") }
+    } catch {
+      return .refused(
+        error, cause: "the entity refused", nearest: nil,
+        judged: Circumstances(
+          .revalidation, held.operations, subject: subject, facts: facts, descendsFromHolder: true))
+    }
     guard !channel.session.isRecalled else {
       undo(association)
       return refused(Refusal(.stale, message: authorization.message), "the object was closed")

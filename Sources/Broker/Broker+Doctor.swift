@@ -18,8 +18,11 @@ extension Broker {
     case nil: row("path mediated", .works, "one allowed and one refused instruction behaved so")
     case .some(let why): row("path mediated", .refused, why)
     }
-    row("path ring", .absent, "this version of Postern has no ring path")
-    row("path direct", .absent, "this version of Postern has no BPF entity")
+    doctorRing(row)
+    switch (direct, directObstacle) {
+    case (.some(let direct), _): row("path direct", .works, Self.text(of: direct.kernel))
+    case (nil, let obstacle): row("path direct", .refused, obstacle?.text ?? "it is not loaded")
+    }
     switch handoverObstacle {
     case nil: row("path handover", .works, "a notified call was acted on, one was let through, a socket was taken back")
     case .some(let why): row("path handover", .refused, why)
@@ -47,7 +50,37 @@ extension Broker {
     } else {
       row("audit journal", .works, configuration.stateDirectory)
     }
+    doctorKey(row)
     return page
+  }
+
+  /// Whether the journal's records get out of reach.
+  private func doctorKey(_ row: (String, DoctorRow.State, String) -> Void) {
+    if let failing = journal.counters.keyFailing {
+      row(
+        "audit keys", .refused,
+        "the key of an epoch that is over cannot be replaced: \(SystemError.symbol(of: failing)); it stays on the disk")
+    } else if (try? KeyCard.waiting(directory: configuration.stateDirectory)) != nil {
+      row("audit keys", .refused, "the first key still lies beside the journal; `postern audit key` takes it away")
+    } else {
+      row("audit keys", .works, "each lasts for a second or 1024 records, and the first one is kept elsewhere")
+    }
+    for feed in feeds.values.sorted(by: { $0.target.name < $1.target.name }) {
+      let failing = feed.counters.failing
+      row(
+        "audit sink \(feed.target.name)", failing == nil ? .works : .refused,
+        failing.map { SystemError.symbol(of: $0) + "; what it lacks is in the journal" } ?? "behind the journal")
+    }
+  }
+
+  private static func text(of kernel: DirectKernel) -> String {
+    let counts = kernel.counts
+    let loaded =
+      counts.programs == 0
+      ? "an earlier broker's programs go on"
+      : "\(counts.programs) programs loaded in \(counts.loadNanoseconds / 1_000_000) ms, \(counts.attached) attached in "
+        + "\(counts.attachNanoseconds / 1_000_000) ms"
+    return "\(loaded); \(counts.maps) maps"
   }
 
   private var canTraceOthers: Bool {

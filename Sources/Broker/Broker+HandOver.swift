@@ -3,6 +3,7 @@ import Authority
 import Entity
 import Instructions
 import Linux
+import Mediation
 import Objects
 import Supervision
 import Wire
@@ -40,7 +41,9 @@ extension Broker {
       refuseOpen(
         connection, id, refusal.told, object: order.object, cause: refusal.cause.text, nearest: refusal.nearest,
         subject: subject, executablePath: asker.executablePath, sender: sender, operations: order.operations,
-        path: .handover)
+        path: .handover,
+        judged: Circumstances(
+          .run, order.operations, subject: subject, program: claimed, facts: handoverFacts(), refusal: refusal))
     case .authorized(let authorization):
       challenge(connection, id, .handOver(order, authorization, program: claimed), asker)
     }
@@ -73,13 +76,17 @@ extension Broker {
     else { return refuse(Refusal(.refused, detail: .selector), "the policy changed meanwhile; ask again") }
     let opened: Descriptor
     do throws(SystemError) {
-      opened = try opener.openToGive(
-        object.definition, operations: authorization.operations, range: authorization.limits.range)
+      if authorization.path == .direct {
+        opened = try openToPromise(object, authorization, pending)
+      } else {
+        opened = try opener.openToGive(
+          object.definition, operations: authorization.operations, range: authorization.limits.range)
+      }
     } catch {
       object.lastFailure = error.description
       var failed = refusalRecord(
         Refusal(.refused, detail: .objectUnavailable), object: order.object, cause: error.description, nearest: nil,
-        path: .handover)
+        path: authorization.path)
       failed.describe(pending.subject, executablePath: ByteString(pending.executablePath))
       failed.errno = error.errno
       _ = journal.submit(failed, durability: .none)
@@ -90,7 +97,7 @@ extension Broker {
     intent.object = ByteString(order.object)
     intent.application = ByteString(authorization.application)
     intent.operations = authorization.operations
-    intent.path = .handover
+    intent.path = authorization.path
     intent.generation = object.generation
     intent.message = "given to be kept through an exec"
     let token = nextGrantToken
@@ -103,7 +110,7 @@ extension Broker {
       PendingHandOver(
         number: token, order: order, authorization: authorization, object: objectID, process: process,
         program: program, deadline: Clock.boottime() + Self.patience))
-    noteFormerHolder(objectID, authorization.application, process)
+    if authorization.path == .handover { noteFormerHolder(objectID, authorization.application, process) }
     pendingGrants[token] = PendingGrant(connection: connection.id, request: id, answer: .given(token))
     clientEnds[token] = HeldDescriptor(opened)
     armTimer()
@@ -120,7 +127,8 @@ extension Broker {
       .opened(
         Opened(
           association: AssociationID(rawValue: 0), channel: 0, object: object.id, kind: object.definition.kind,
-          path: .handover, operations: given.authorization.operations, generation: object.generation, expiry: 0,
+          path: given.authorization.path, operations: given.authorization.operations, generation: object.generation,
+          expiry: 0,
           rangeLength: 0, maximumPayload: 0)),
       descriptor: opened.take())
   }
@@ -130,7 +138,42 @@ extension Broker {
       guard let given = waiting.first(where: { $0.number == number }) else { continue }
       pendingHandOvers[pid] = waiting.count == 1 ? nil : waiting.filter { $0.number != number }
       formerHolders.removeAll { $0.object == given.object && $0.process == given.process }
+      forgetPromise(given)
     }
+  }
+
+  /// The object's own descriptor, tagged: nobody can use it before the kernel, or the broker, has made an association.
+  private func openToPromise(
+    _ object: BrokeredObject, _ authorization: Authorization, _ pending: ControlConnection.Pending
+  ) throws(SystemError) -> Descriptor {
+    guard let direct else { throw SystemError(errno: ErrorCode.notSupported, operation: "open") }
+    if let obstacle = attachHooks(for: object) {
+      throw SystemError(errno: ErrorCode.notSupported, operation: obstacle)
+    }
+    let session = try self.session(for: object, authorization)
+    do throws(SystemError) {
+      guard mayBeDirect(session) else {
+        throw SystemError(errno: ErrorCode.busy, operation: "the object is in use on the mediated path")
+      }
+      let opened = try descriptorToLend(of: object, session, authorization)
+      if !session.isTagged {
+        try direct.kernel.tag(
+          opened, object: object.id, owner: 0, recallsAccepted: authorization.rule.recallAccepted)
+        if session.object is SocketObject { session.isTagged = true }
+      }
+      if let socket = session.object as? SocketObject { try socket.listenLent(authorization.operations) }
+      try promise(object, authorization, range: session.object.footprint?.range, pending)
+      return opened
+    } catch {
+      closeIfUnused(session)
+      throw error
+    }
+  }
+
+  private func forgetPromise(_ given: PendingHandOver) {
+    guard given.authorization.path == .direct, let object = objects[given.object] else { return }
+    direct?.forgetPromise(given.object, given.process)
+    if let session = object.shared { closeIfUnused(session) }
   }
 
   /// A process to which objects were given has execed: what runs now is what was claimed, or they are taken back.
@@ -140,13 +183,18 @@ extension Broker {
   }
 
   private func settle(_ given: PendingHandOver, _ pid: Int32) {
-    guard let asker = pinned(pid), asker.subject.process.start == given.process.start else { return }
+    guard let asker = pinned(pid), asker.subject.process.start == given.process.start else {
+      // It has ended; what it was promised would keep its place in the kernel's maps.
+      return forgetPromise(given)
+    }
     let subject = asker.subject
     let executablePath = asker.executablePath
     func takeBack(_ refusal: Refusal, _ cause: String) {
-      var refused = refusalRecord(refusal, object: given.order.object, cause: cause, nearest: nil, path: .handover)
+      var refused = refusalRecord(
+        refusal, object: given.order.object, cause: cause, nearest: nil, path: given.authorization.path)
       refused.describe(subject, executablePath: ByteString(executablePath))
       _ = journal.submit(refused, durability: .none)
+      forgetPromise(given)
       let former = given.process
       let targets = recallTargets(formerly: { $0.object == given.object && $0.process == former })
       _ = startRecall(targets, deadline: Clock.boottime() + 1_000_000_000)
@@ -160,6 +208,14 @@ extension Broker {
     switch hold(object, authorization, for: subject) {
     case .refused(let refusal, let cause): takeBack(refusal, cause)
     case .held(let association):
+      if association.path == .direct {
+        guard asker.pin.state() == .current, noteHolder(asker.pin.pidfd, association, authorization) else {
+          undo(association)
+          return takeBack(Refusal(.undecidable), "it could not be followed")
+        }
+        object.shared?.users.insert(association.id)
+        forgetPromise(given)
+      }
       formerHolders.removeAll { $0.object == given.object && $0.process == given.process }
       let entry = processEntry(subject, executablePath, asker.takePin())
       hold(association, by: entry, authorization, channel: nil, uid: subject.effectiveUID ?? .max)

@@ -22,23 +22,38 @@ extension Broker {
     let subject = asker.subject
     let executablePath = asker.executablePath
     let asked = openRequest(open, subject)
-    switch policy.judge(open: asked, authority: authority, facts: machineFacts()) {
+    let facts = machineFacts(accepting: accepted(open))
+    switch policy.judge(open: asked, authority: authority, facts: facts) {
     case .refused(let refusal):
       refuseOpen(
         connection, id, refusal.told, object: open.object, cause: refusal.cause.text, nearest: refusal.nearest,
-        subject: subject, executablePath: executablePath, sender: sender, operations: open.operations)
+        subject: subject, executablePath: executablePath, sender: sender, operations: open.operations,
+        judged: Circumstances(
+          .open, open.operations, subject: subject, facts: facts, descendsFromHolder: asked.descendsFromHolder,
+          refusal: refusal))
     case .authorized(let authorization):
       if let path = open.path, path != authorization.path {
         return refuseOpen(
           connection, id, Refusal(.refused, detail: .pathUnavailable, message: authorization.message),
           object: open.object, cause: "the demanded path is not available", subject: subject,
-          executablePath: executablePath, sender: sender, operations: open.operations)
+          executablePath: executablePath, sender: sender, operations: open.operations,
+          judged: Circumstances(.open, open.operations, subject: subject, facts: facts))
       }
       challenge(connection, id, .open(open, authorization), asker)
     }
   }
 
-  private func openRequest(_ open: Open, _ subject: Subject) -> OpenRequest {
+  /// The paths that the asker can take and the object, as it is used now, allows: the one socket of an object is waited on
+  /// by the broker or lent to its users, not both.
+  func accepted(_ open: Open) -> PathSet {
+    // A demand is one of these; that it is the judged path is looked at afterwards.
+    if let demanded = open.path { return PathSet(demanded) }
+    guard let id = objectIDs[open.object], let shared = objects[id]?.shared, !shared.isRecalled, !mayBeDirect(shared)
+    else { return open.accepts }
+    return open.accepts.subtracting(.direct)
+  }
+
+  func openRequest(_ open: Open, _ subject: Subject) -> OpenRequest {
     let pid = Int32(bitPattern: subject.process.tgid)
     let holder = objectIDs[open.object].flatMap { tree.holder(aboveOf: pid, object: $0) }
     return OpenRequest(
@@ -90,25 +105,15 @@ extension Broker {
       case .open(let open, _): open.object
       case .revalidation(let channel): channels[channel]?.objectName ?? ""
       case .handOver(let order, _, _): order.object
+      case .objectRevalidation(let object): objects[object]?.definition.name ?? ""
+      case .enrolment(let purpose): name(of: purpose)
       }
     func refuse(_ refusal: Refusal, _ cause: String) {
       refuseOpen(
         connection, id, refusal, object: object, cause: cause, subject: pending.subject,
         executablePath: pending.executablePath, sender: sender)
     }
-    guard sender.pid == pending.pid else {
-      return refuse(Refusal(.refused, detail: .nonce), "another process sent the second message")
-    }
-    guard nonce == pending.nonce, Clock.boottime() <= pending.deadline else {
-      return refuse(Refusal(.refused, detail: .nonce), "the nonce is wrong or too old")
-    }
-    // After the receive: the pinned process sent it only if it still lives, and is what was judged only if it has not
-    // changed its image.
-    switch pending.state {
-    case .ended: return refuse(Refusal(.undecidable), "the asker has ended")
-    case .execed: return refuse(Refusal(.refused, detail: .execed), "the asker changed its program image")
-    case .current: break
-    }
+    if let mistake = mistake(in: pending, nonce, sender) { return refuse(mistake.refusal, mistake.cause) }
     switch pending.purpose {
     case .open(let open, let authorization):
       establish(open, authorization, pending, id: id, on: connection)
@@ -117,6 +122,28 @@ extension Broker {
       establishRevalidation(of: channel, pending, id: id, on: connection)
     case .handOver(let order, let authorization, let program):
       handOver(order, authorization, program, pending, id: id, on: connection)
+    case .objectRevalidation(let object):
+      establishRevalidation(of: object, pending, id: id, on: connection)
+    case .enrolment: refuse(Refusal(.refused, detail: .nonce), "a ring was waited for")
+    }
+  }
+
+  /// Why a further message is not taken for one of the process that was pinned and judged; nil: it is.
+  func mistake(
+    in pending: ControlConnection.Pending, _ nonce: Nonce, _ sender: SenderCredentials
+  ) -> (refusal: Refusal, cause: String)? {
+    guard sender.pid == pending.pid else {
+      return (Refusal(.refused, detail: .nonce), "another process sent the second message")
+    }
+    guard nonce == pending.nonce, Clock.boottime() <= pending.deadline else {
+      return (Refusal(.refused, detail: .nonce), "the nonce is wrong or too old")
+    }
+    // After the receive: the pinned process sent it only if it still lives, and is what was judged only if it has not
+    // changed its image.
+    return switch pending.state {
+    case .ended: (Refusal(.undecidable), "the asker has ended")
+    case .execed: (Refusal(.refused, detail: .execed), "the asker changed its program image")
+    case .current: nil
     }
   }
 
@@ -128,7 +155,9 @@ extension Broker {
     func refuse(_ refusal: Refusal, _ cause: String) {
       refuseOpen(
         connection, id, refusal, object: open.object, cause: cause, subject: pending.subject,
-        executablePath: pending.executablePath, operations: open.operations)
+        executablePath: pending.executablePath, operations: open.operations, application: authorization.application,
+        judged: Circumstances(
+          .open, open.operations, subject: pending.subject, facts: machineFacts(accepting: accepted(open))))
     }
     guard let objectID = objectIDs[open.object], let object = objects[objectID] else {
       return refuse(Refusal(.noSuchObject), "the object is gone")
@@ -136,7 +165,8 @@ extension Broker {
     // What an association may do was judged against the policy and revokes of the first message; both may have changed.
     guard
       case .authorized(let current) = policy.judge(
-        open: openRequest(open, pending.subject), authority: authority, facts: machineFacts()),
+        open: openRequest(open, pending.subject), authority: authority,
+        facts: machineFacts(accepting: accepted(open))),
       current == authorization
     else { return refuse(Refusal(.refused, detail: .selector), "the policy changed meanwhile; ask again") }
     let uid = pending.subject.effectiveUID ?? .max
@@ -145,22 +175,27 @@ extension Broker {
       return refuse(Refusal(.quota, message: authorization.message), "too many objects of this user")
     }
 
+    if authorization.path == .ring {
+      return wantRing(.open(open, authorization), pending, id: id, on: connection)
+    }
     let session: Session
     do throws(SystemError) {
-      session = try self.session(for: object, operations: authorization.operations)
+      session = try self.session(for: object, authorization)
     } catch {
-      object.lastFailure = error.description
-      var failed = record(.refusal)
-      failed.describe(pending.subject, executablePath: ByteString(pending.executablePath))
-      failed.object = ByteString(open.object)
-      failed.application = ByteString(authorization.application)
-      failed.errno = error.errno
-      failed.detail = .objectUnavailable
-      failed.message = ByteString(error.description)
-      _ = journal.submit(failed, durability: .none)
-      return answer(connection, id, .failed(Failure(errno: error.errno, text: "\(open.object): \(error)")))
+      return fail(open, authorization, object, pending, error, id: id, on: connection)
     }
     object.lastFailure = ""
+    if authorization.path == .mediated, session.isTagged || session.isInRing {
+      return refuse(
+        Refusal(.busy, message: authorization.message), "the object's socket is in use on the path direct or ring")
+    }
+    if authorization.path == .direct {
+      guard mayBeDirect(session), !session.isInRing else {
+        return refuse(
+          Refusal(.busy, message: authorization.message), "the object's socket is in use on another path")
+      }
+      return establishDirect(session, object, open, authorization, pending, id: id, on: connection)
+    }
 
     let limits: LimitsID
     do {
@@ -201,14 +236,33 @@ extension Broker {
       .opened(association.id, channel: channel.channel.id), client: channel.client)
   }
 
+  /// The object could not be opened: an errno of its own, no refusal.
+  func fail(
+    _ open: Open, _ authorization: Authorization, _ object: BrokeredObject, _ pending: ControlConnection.Pending,
+    _ error: SystemError, id: UInt64, on connection: ControlConnection
+  ) {
+    object.lastFailure = error.description
+    var failed = record(.refusal)
+    failed.describe(pending.subject, executablePath: ByteString(pending.executablePath))
+    failed.object = ByteString(open.object)
+    failed.application = ByteString(authorization.application)
+    failed.errno = error.errno
+    failed.detail = .objectUnavailable
+    failed.message = ByteString(error.description)
+    failed.circumstances = Circumstances(.open, open.operations, subject: pending.subject, facts: machineFacts())
+    _ = journal.submit(failed, durability: .none)
+    answer(connection, id, .failed(Failure(errno: error.errno, text: "\(open.object): \(error)")))
+  }
+
   private func establishRevalidation(
     of channel: ObjectChannel, _ pending: ControlConnection.Pending, id: UInt64, on connection: ControlConnection
   ) {
     switch join(channel, as: pending.subject) {
-    case .refused(let refusal, let cause, let nearest):
+    case .refused(let refusal, let cause, let nearest, let judged):
       refuseOpen(
         connection, id, refusal, object: channel.objectName, cause: cause, nearest: nearest,
-        subject: pending.subject, executablePath: pending.executablePath)
+        subject: pending.subject, executablePath: pending.executablePath, application: channel.applicationName,
+        judged: judged)
     case .joined(let association, let authorization):
       guard let pin = pending.takePin() else { return }
       let entry = processEntry(pending.subject, pending.executablePath, pin)
@@ -218,197 +272,6 @@ extension Broker {
         .revalidated(association.id, channel: channel.id), client: nil)
     }
   }
-
-  /// The end of the tick in which a process started, in boottime nanoseconds: by then it had been forked.
-  static func forkedBy(_ process: ProcessResource) -> UInt64 { (process.start + 1) * 10_000_000 }
-
-  /// Journals a grant and lets its reply wait until the record is on disk.
-  private func remember(
-    _ kind: AuditKind, _ association: AssociationRecord, _ entry: ProcessEntry, _ authorization: Authorization,
-    _ connection: ControlConnection, _ id: UInt64, _ pending: PendingGrant.Answer, client: consuming Descriptor?
-  ) {
-    let token = nextGrantToken
-    if submit(kind, association, entry, authorization) {
-      unrecorded.insert(association.id)
-      pendingGrants[token] = PendingGrant(connection: connection.id, request: id, answer: pending)
-      if let client = client.take() { clientEnds[token] = HeldDescriptor(client) }
-    } else {
-      withdraw(pending)
-      answer(
-        connection, id,
-        .refused(RefusedReply(Refusal(.undecidable, detail: .auditFull, message: "the audit journal is full"))))
-    }
-  }
-
-  /// Queues the record of a new association under the next grant token; false: the journal is full.
-  func submit(
-    _ kind: AuditKind, _ association: AssociationRecord, _ entry: ProcessEntry, _ authorization: Authorization
-  ) -> Bool {
-    var granted = record(kind)
-    granted.describe(entry.subject, executablePath: ByteString(entry.executablePath))
-    granted.describe(association.process)
-    granted.object = ByteString(authorization.object)
-    granted.application = ByteString(authorization.application)
-    granted.association = association.id
-    granted.operations = association.operations
-    granted.path = association.path
-    granted.generation = association.generation
-    let token = nextGrantToken
-    nextGrantToken += 1
-    switch journal.submit(granted, durability: .required(token: token)) {
-    case .queued, .counted: return true
-    case .full: return false
-    }
-  }
-
-  /// Replies to grants whose records are on disk, and withdraws those whose records could not be written.
-  func recordsDurable() {
-    journalEvent.drain()
-    for completion in journal.takeCompletions() {
-      guard let grant = pendingGrants.removeValue(forKey: completion.token) else { continue }
-      let client = clientEnds.removeValue(forKey: completion.token)
-      if let association = grant.answer.association { unrecorded.remove(association) }
-      guard case .durable = completion.outcome else {
-        withdraw(grant.answer)
-        if let connection = connections[grant.connection] {
-          answer(
-            connection, grant.request,
-            .refused(
-              RefusedReply(Refusal(.undecidable, detail: .auditFull, message: "the audit record could not be written")))
-          )
-        }
-        continue
-      }
-      if case .handedOver(let association) = grant.answer {
-        resumeSupervised(association, verdict(association))
-      }
-      guard let connection = connections[grant.connection] else { continue }
-      deliver(grant, client, to: connection)
-    }
-    feedFollowers()
-  }
-
-  private func deliver(_ grant: PendingGrant, _ client: HeldDescriptor?, to connection: ControlConnection) {
-    switch grant.answer {
-    case .handedOver: break
-    case .given(let number): give(number, grant, client, to: connection)
-    case .opened(let association, let channelID):
-      // Revoked or reloaded while the record was written: the channel says so at the first instruction.
-      guard let channel = channels[channelID], let object = objects[channel.session.objectID] else {
-        return answer(connection, grant.request, .refused(RefusedReply(Refusal(.noSuchObject))))
-      }
-      let owner = associationOwners[association]
-      let record = channel.holder.flatMap { entity.record(for: object.id, process: $0) }
-      answer(
-        connection, grant.request,
-        .opened(
-          Opened(
-            association: association, channel: channelID, object: object.id, kind: object.definition.kind,
-            path: .mediated, operations: owner?.authorization.operations ?? record?.operations ?? [],
-            generation: object.generation, expiry: record?.expiry ?? 0, rangeLength: rangeLength(channel, owner),
-            maximumPayload: UInt32(Bounds.payload))),
-        descriptor: client?.take())
-      interpreter.armFirst(channel, observer: self)
-    case .revalidated(let association, let channelID):
-      guard let channel = channels[channelID] else {
-        return answer(connection, grant.request, .refused(RefusedReply(Refusal(.noSuchObject))))
-      }
-      let record = channel.holder.flatMap { entity.record(for: channel.session.objectID, process: $0) }
-      answer(
-        connection, grant.request,
-        .revalidated(
-          Revalidated(
-            association: association, operations: record?.operations ?? [], generation: record?.generation ?? 0,
-            expiry: record?.expiry ?? 0)))
-      interpreter.armFirst(channel, observer: self)
-    }
-  }
-
-  /// Bytes that the application's offsets can reach; 0 for what has no length.
-  func rangeLength(_ channel: ObjectChannel, _ owner: AssociationOwner?) -> UInt64 {
-    guard objects[channel.session.objectID]?.definition.kind == .disk else { return 0 }
-    if let range = owner?.authorization.limits.range { return range.length }
-    return channel.session.object.footprint?.range?.length ?? 0
-  }
-
-  func withdraw(_ answer: PendingGrant.Answer) {
-    if let association = answer.association {
-      ended(
-        entity.drop(AssociationSelector(association: association), as: .dropped), cause: .closed, reason: .undecidable)
-      resumeSupervised(association, .refused)
-    }
-    switch answer {
-    case .opened(_, let channel): if let channel = channels[channel] { closeChannel(channel) }
-    case .given(let number): forgetHandOver(number)
-    case .revalidated, .handedOver: break
-    }
-  }
-
-  func undo(_ association: AssociationRecord) {
-    _ = entity.drop(AssociationSelector(association: association.id), as: .dropped)
-  }
-
-  /// Records a refusal at the door, in the place that refused, and tells the asker.
-  func refuseOpen(
-    _ connection: ControlConnection, _ id: UInt64, _ refusal: Refusal, object: String, cause: String,
-    nearest: NearestGrant? = nil, subject: Subject? = nil, executablePath: String = "",
-    sender: SenderCredentials? = nil, operations: OperationSet = [], path: OperationPath = .mediated
-  ) {
-    var refused = refusalRecord(refusal, object: object, cause: cause, nearest: nearest, path: path)
-    if let subject {
-      refused.describe(subject, executablePath: ByteString(executablePath))
-    } else if let sender {
-      refused.pid = UInt32(bitPattern: sender.pid)
-      refused.uid = sender.uid
-    }
-    refused.operations = operations.isEmpty ? nil : operations
-    _ = journal.submit(refused, durability: .none)
-    answer(connection, id, .refused(RefusedReply(refusal)))
-  }
-
-  /// A refusal with its true reason, without who was refused.
-  func refusalRecord(
-    _ refusal: Refusal, object: String, cause: String, nearest: NearestGrant?, path: OperationPath
-  ) -> AuditRecord {
-    refusals += 1
-    var refused = AuditRecord(refusal: refusal, time: Broker.auditTime(), boot: boot)
-    refused.object = ByteString(object)
-    refused.path = path
-    if let nearest {
-      refused.application = ByteString(nearest.application)
-      refused.grant = ByteString(
-        "\(nearest.application)\(nearest.mismatch.map { ": \($0.rawValue) does not match" } ?? "")")
-    }
-    refused.message = ByteString(refusal.message.isEmpty ? cause : "\(cause); \(refusal.message)")
-    return refused
-  }
-}
-
-/// A sender, pinned and looked at.
-struct PinnedAsker: ~Copyable {
-  let pin: ProcessPin
-  var subject: Subject
-  let executablePath: String
-
-  consuming func takePin() -> ProcessPin { pin }
-
-  /// nil where the process cannot be looked at: undecidable, and so denied.
-  init?(_ pid: Int32) {
-    guard let pin = try? ProcessPin(pid: pid) else { return nil }
-    let facts = ProcessFacts(of: pid)
-    subject = Broker.subject(facts, process: ProcessResource(tgid: UInt32(pid), start: pin.start))
-    executablePath = facts.executablePath ?? ""
-    self.pin = pin
-  }
-}
-
-/// A descriptor that waits in a collection.
-final class HeldDescriptor {
-  private var descriptor: Descriptor?
-
-  init(_ descriptor: consuming Descriptor) { self.descriptor = consume descriptor }
-
-  func take() -> Descriptor? { descriptor.take() }
 }
 
 extension ObjectChannel {

@@ -52,7 +52,7 @@ extension Broker {
           object: definition.name, kind: definition.kind, specification: definition.summary,
           application: authorization.application, operations: authorization.operations, path: authorization.path,
           calls: definition.notifiedCalls, executable: executable ?? "",
-          why: definition.whatNobodyChecks(authorization.rule))
+          why: authorization.path == .direct ? "" : definition.whatNobodyChecks(authorization.rule))
       case .refused(let refusal):
         if refusal.told.reason != .noSuchObject { refused = refused ?? refusal }
       }

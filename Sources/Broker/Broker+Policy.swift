@@ -9,14 +9,8 @@ import Wire
 extension Broker {
   /// Reads the policy file and `policy.d/*.yaml` beside it, in name order.
   static func readPolicy(_ configuration: BrokerConfiguration) throws(BrokerFailure) -> ReadPolicy {
-    var files: [PolicyFile] = []
-    do {
-      files.append(try policyFile(configuration.policyFile))
-      let folder = configuration.policyFile.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        .joined(separator: "/")
-      let fragments = (folder.isEmpty && !configuration.policyFile.hasPrefix("/") ? "policy.d" : folder + "/policy.d")
-      for path in try RegularFile.paths(in: fragments, suffix: ".yaml") { files.append(try policyFile(path)) }
-    } catch { throw .policyFile(error) }
+    let files: [PolicyFile]
+    do { files = try PolicyFiles.read(configuration.policyFile) } catch { throw .policyFile(error) }
     let own = [configuration.socketPath, configuration.stateDirectory]
     switch PolicyReader.read(files: files, directory: SystemAccounts(), forbiddenPaths: own) {
     case .success(let read): return read
@@ -24,24 +18,28 @@ extension Broker {
     }
   }
 
-  private static func policyFile(_ path: String) throws(SystemError) -> PolicyFile {
-    PolicyFile(name: path, bytes: try RegularFile.read(path, limit: PolicyReader.maximumFileSize + 1))
-  }
-
   /// Makes every object and application of the policy known to the entity; at start, before anybody can ask.
   func registerPolicy() throws(BrokerFailure) {
+    // Numbers that mean something in the kernel's maps already are nothing else's.
+    nextObject = inherited.lastObject + 1
+    nextApplication = inherited.lastApplication + 1
     for definition in policy.objects {
       do { try addObject(definition) } catch { throw .system(error) }
     }
-    for application in policy.applications { _ = applicationID(application.name) }
+    for application in policy.applications { noteExecutable(of: application) }
   }
 
   func addObject(_ definition: ObjectDefinition) throws(SystemError) {
-    let id = ObjectID(rawValue: nextObject)
-    let generation = try entity.addObject(objectRecord(id, definition, footprint: nil))
-    nextObject += 1
-    objects[id] = BrokeredObject(id: id, definition: definition, generation: generation)
+    let known = knownObject(definition)
+    let id = known?.id ?? ObjectID(rawValue: nextObject)
+    let generation = try entity.addObject(
+      objectRecord(id, definition, footprint: known?.footprint), generation: known?.generation ?? 0)
+    nextObject = max(nextObject, id.rawValue + 1)
+    let object = BrokeredObject(id: id, definition: definition, generation: generation)
+    object.footprint = known?.footprint
+    objects[id] = object
     objectIDs[definition.name] = id
+    noteName(of: object)
   }
 
   func objectRecord(_ id: ObjectID, _ definition: ObjectDefinition, footprint: EntityFootprint?) -> ObjectRecord {
@@ -53,16 +51,24 @@ extension Broker {
   /// The application's number; the same one as long as the broker runs.
   func applicationID(_ name: String) -> ApplicationID {
     if let id = applicationIDs[name] { return id }
-    let id = ApplicationID(rawValue: UInt32(applicationIDs.count + 1))
+    let id = knownApplication(name) ?? ApplicationID(rawValue: nextApplication)
+    nextApplication = max(nextApplication, id.rawValue + 1)
     applicationIDs[name] = id
     applicationNames[id] = name
+    noteName(of: id, name)
     return id
   }
 
-  func machineFacts() -> MachineFacts {
-    MachineFacts(
+  /// - Parameter accepting: the paths beside mediated that the asker can take.
+  func machineFacts(accepting: PathSet = []) -> MachineFacts {
+    var paths: Set<OperationPath> = [.mediated]
+    if accepting.contains(.direct), direct != nil { paths.insert(.direct) }
+    if accepting.contains(.ring), ringObstacle == nil { paths.insert(.ring) }
+    return MachineFacts(
       pidNamespace: FileIdentity(ProcessFacts.identity("/proc/self/ns/pid")),
-      networkNamespace: FileIdentity(ProcessFacts.identity("/proc/self/ns/net")), now: Clock.boottime(),
+      networkNamespace: FileIdentity(ProcessFacts.identity("/proc/self/ns/net")), availablePaths: paths,
+      now: Clock.boottime(),
+      isBlockDevice: { path in DeviceIdentity(path: path).map { $0.kind == .blockDevice } },
       identity: { path in FileIdentity(ProcessFacts.identity(path)) })
   }
 
@@ -118,9 +124,16 @@ extension Broker {
       }
     }
     ended(dropped, cause: .reload, reason: .notAssociated)
+    takeBackFromLeavers { leaver in
+      difference.dropped.contains {
+        objectIDs[$0.object] == leaver.object && (leaver.application ?? $0.application) == $0.application
+      }
+    }
 
     policy = read.model
     policyWarnings = read.warnings
+    journal.setRedaction(read.model.audit.redact)
+    feedSinks(after: journal.last)
     authority.reload()
     entity.pardon(AssociationSelector())
     for name in difference.removed { removeObject(name) }
@@ -132,7 +145,7 @@ extension Broker {
         do { try addObject(definition) } catch { report(["posternd: \(definition.name): \(error)"]) }
       }
     }
-    for application in read.model.applications { _ = applicationID(application.name) }
+    for application in read.model.applications { noteExecutable(of: application) }
     if !supervisors.isEmpty { publishInterceptTable() }
     var changed = record(.reload)
     if let caller { changed.describe(caller.subject) }
@@ -149,7 +162,8 @@ extension Broker {
   /// What this policy's objects need and root's broker has given up because the policy of its start did not need it.
   private var missingCapabilities: [String] {
     guard Confinement.effectiveUID == 0, let held = try? Confinement.effectiveCapabilities() else { return [] }
-    return Self.capabilities(for: policy).filter { held & (1 << UInt64($0.rawValue)) == 0 }.map(\.name).sorted()
+    return Self.capabilities(for: policy, givesObjects: direct != nil)
+      .filter { held & (1 << UInt64($0.rawValue)) == 0 }.map(\.name).sorted()
   }
 
   private func removeObject(_ name: String) {
@@ -169,12 +183,29 @@ extension Broker {
       object.generation = entity.generation(of: object.id) ?? object.generation
     } catch { report(["posternd: \(definition.name): \(error)"]) }
     object.definition = definition
+    noteName(of: object)
     closeSessions(of: object)
   }
 
   /// For people who watch the daemon's standard error; each failure once.
   func report(_ lines: [String]) {
     for line in lines { StandardError.write(line + "\n") }
+  }
+}
+
+/// Where a policy lies.
+public enum PolicyFiles {
+  /// The main file, then those of `policy.d` beside it in name order.
+  public static func read(_ path: String) throws(SystemError) -> [PolicyFile] {
+    let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+    let fragments = folder.isEmpty && !path.hasPrefix("/") ? "policy.d" : folder + "/policy.d"
+    var files = [try file(path)]
+    for path in try RegularFile.paths(in: fragments, suffix: ".yaml") { files.append(try file(path)) }
+    return files
+  }
+
+  private static func file(_ path: String) throws(SystemError) -> PolicyFile {
+    PolicyFile(name: path, bytes: try RegularFile.read(path, limit: PolicyReader.maximumFileSize + 1))
   }
 }
 

@@ -4,6 +4,7 @@ import Entity
 import Instructions
 import Linux
 import Mediation
+import Objects
 import Wire
 
 extension Broker {
@@ -30,6 +31,7 @@ extension Broker {
       case .fork(let parent, let child):
         lingering.remove(child)
         tree.forked(parent: parent, child: child)
+        noteDescent(from: parent, to: child)
         inheritHandedOver(from: parent, to: child)
       case .exec(let pid):
         tree.execed(pid)
@@ -41,8 +43,7 @@ extension Broker {
         if ProcessPin.hasOtherThreads(pid) {
           lingering.insert(pid)
         } else {
-          tree.exited(pid)
-          forgetHolder(pid)
+          leaveTree(pid)
         }
       case .lost:
         tree.lost()
@@ -53,8 +54,7 @@ extension Broker {
     for pid in Array(lingering.prefix(16)) where !ProcessPin.hasOtherThreads(pid) {
       lingering.remove(pid)
       guard processes[pid] == nil else { continue }
-      tree.exited(pid)
-      forgetHolder(pid)
+      leaveTree(pid)
     }
     forgetEndedLines()
   }
@@ -103,30 +103,20 @@ extension Broker {
     new.execEpoch += 1
     guard let renewed = try? ProcessPin(pid: entry.pid, pidfd: entry.pin.pidfd.duplicate()), renewed.start == old.start
     else { return processEnded(entry.pid) }
-    let facts = ProcessFacts(of: entry.pid)
-    let subject = Broker.subject(facts, process: new)
-    var kept: [AssociationID] = []
-    for id in entry.associations.values {
-      guard let owner = associationOwners[id], owner.authorization.onExec == .keep else { continue }
-      let asked = OpenRequest(
-        subject: subject, object: owner.authorization.object, operations: owner.authorization.operations,
-        ancestors: ancestors(of: entry.pid))
-      if case .authorized = policy.judge(
-        revalidation: asked, application: owner.authorization.application, authority: authority,
-        facts: machineFacts())
-      {
-        kept.append(id)
-      }
+    let execed: Execed
+    if let direct {
+      execed = direct.expecting(new, renewed.pidfd) { exec(entry, as: new) }
+    } else {
+      execed = exec(entry, as: new)
     }
-    let dropped = entity.exec(old, newEpoch: new.execEpoch, keep: kept, keepEvidence: !entry.channels.isEmpty)
     try? witness.remove(entry.pin.pidfd.rawValue)
     entry.pin = renewed
     watch(entry)
     entry.resource = new
-    entry.subject = subject
-    entry.executablePath = facts.executablePath ?? ""
-    ended(dropped, cause: .exec, reason: .notAssociated)
-    for id in kept {
+    entry.subject = execed.subject
+    entry.executablePath = execed.executablePath
+    ended(execed.dropped, cause: .exec, reason: .notAssociated)
+    for id in execed.kept {
       associationOwners[id]?.process = new
       guard let owner = associationOwners[id] else { continue }
       tree.associated(new, object: owner.object)
@@ -137,15 +127,43 @@ extension Broker {
     }
   }
 
+  private struct Execed {
+    var subject: Subject
+    var executablePath: String
+    var kept: [AssociationID]
+    var dropped: [AssociationRecord]
+  }
+
+  private func exec(_ entry: ProcessEntry, as new: ProcessResource) -> Execed {
+    let facts = ProcessFacts(of: entry.pid)
+    let subject = Broker.subject(facts, process: new)
+    var kept: [AssociationID] = []
+    for id in entry.associations.values {
+      guard let owner = associationOwners[id], owner.authorization.onExec == .keep else { continue }
+      let asked = OpenRequest(
+        subject: subject, object: owner.authorization.object, operations: owner.authorization.operations,
+        ancestors: ancestors(of: entry.pid))
+      if case .authorized = policy.judge(
+        revalidation: asked, application: owner.authorization.application, authority: authority,
+        facts: machineFacts(accepting: PathSet(owner.authorization.path).intersection(Open.choices)))
+      {
+        kept.append(id)
+      }
+    }
+    let dropped = entity.exec(
+      entry.resource, newEpoch: new.execEpoch, keep: kept,
+      keepEvidence: !entry.channels.isEmpty)
+    return Execed(subject: subject, executablePath: facts.executablePath ?? "", kept: kept, dropped: dropped)
+  }
+
   /// The process has ended; what it held ends, and what its children may need as proof of descent stays until the last
   /// copy of its channels is closed.
   func processEnded(_ pid: Int32) {
     guard let entry = processes.removeValue(forKey: pid) else { return }
     try? witness.remove(entry.pin.pidfd.rawValue)
     let hasChannels = entry.channels.contains { channels[$0] != nil }
-    let dropped = entity.exit(entry.resource, keepEvidence: hasChannels)
-    tree.exited(pid)
-    forgetHolder(pid)
+    let dropped = entity.exit(entry.resource, keepEvidence: hasChannels || keepsEvidence(of: entry))
+    leaveTree(pid)
     forgetEndedLines()
     ended(dropped, cause: .exit, reason: .notAssociated)
   }
@@ -178,8 +196,14 @@ extension Broker {
   }
 
   /// Associations have ended: whatever waits for them is refused, their processes are told, the journal says why.
-  func ended(_ records: [AssociationRecord], cause: DropCause, reason: Reason, by caller: Caller? = nil) {
+  ///
+  /// - Parameter patience: nanoseconds for emptying rings, until what is in them is taken back instead.
+  func ended(
+    _ records: [AssociationRecord], cause: DropCause, reason: Reason, by caller: Caller? = nil,
+    patience: UInt64 = 500_000_000
+  ) {
     handedOverEnded(records, cause: cause)
+    for record in records where record.path == .ring { emptyRings(of: record, cause: cause, patience: patience) }
     for record in records {
       let owner = associationOwners.removeValue(forKey: record.id)
       let pid = Int32(bitPattern: record.process.tgid)
@@ -204,7 +228,13 @@ extension Broker {
         interpreter.abandon(channel, process: record.process, reason: reason, observer: self)
         closeIfUnused(channel.session)
       }
-      for session in sessions.values where session.users.remove(record.id) != nil { closeIfUnused(session) }
+      for session in sessions.values where session.users.remove(record.id) != nil {
+        // Whoever has the socket open keeps its address taken: with it the next open finds it again.
+        if record.path == .direct, session.object is SocketObject, cause != .exit, cause != .closed {
+          lingeringSockets[pid, default: []].insert(session.id)
+        }
+        closeIfUnused(session)
+      }
     }
   }
 
@@ -215,6 +245,8 @@ extension Broker {
     for revoke in pendingRevokes { next = min(next, revoke.deadline) }
     next = min(next, agent?.nextDeadline ?? .max)
     next = min(next, nextHandOverCheck)
+    next = min(next, lossReportDue)
+    for leavers in ringLeavers.values { next = min(next, leavers.nextExpiry) }
     try? timer.arm(at: next == .max ? 0 : max(next, 1))
   }
 
@@ -225,9 +257,14 @@ extension Broker {
     ended(dropped, cause: .expiry, reason: .expired)
     _ = authority.expire(at: now)
     nextExpiry = next
+    takeBackFromLeavers { $0.expiry <= now }
     settleRevokes()
     expireRuntimes(at: now)
     settleHandOvers(now: now)
+    if now >= lossReportDue {
+      lossReportDue = .max
+      noteLostRefusals(now: now)
+    }
     armTimer()
   }
 }

@@ -7,7 +7,7 @@ import Mediation
 import Wire
 
 extension Broker {
-  func status() -> Page<StatusRow> {
+  func status(for caller: Caller) -> Page<StatusRow> {
     let table = entity.statistics()
     let counters = journal.counters
     var fastPath: (hits: UInt64, misses: UInt64) = (0, 0)
@@ -19,7 +19,7 @@ extension Broker {
       ("version", configuration.version),
       ("pid", "\(Confinement.processID)"),
       ("uptime-seconds", "\((Clock.boottime() - startedAt) / 1_000_000_000)"),
-      ("policy", configuration.policyFile),
+      ("policy", StandardPath.absolute(configuration.policyFile)),
       ("policy-warnings", "\(policyWarnings.count)"),
       ("objects", "\(objects.count)"),
       ("applications", "\(policy.applications.count)"),
@@ -42,19 +42,22 @@ extension Broker {
       ("audit-dropped", "\(counters.dropped)"),
       ("audit-write-errors", "\(counters.writeErrors)"),
       ("audit-queue", "\(counters.depth)"),
+      ("audit-readable", caller.mayReadAudit ? "all" : "own uid"),
+      ("audit-source", journal.source.text),
+      ("state-directory", configuration.stateDirectory),
       ("connections-per-user", "\(policy.limits.connections)"),
       ("requests-per-user", "\(policy.limits.requests)"),
       ("objects-per-user", "\(policy.limits.objects)"),
     ]
     var page = Page<StatusRow>()
-    for (key, value) in rows { _ = try? page.append(StatusRow(key: key, value: value)) }
+    for (key, value) in rows + sinkRows { _ = try? page.append(StatusRow(key: key, value: value)) }
     return page
   }
 
   /// Objects that the caller may know of: administrators all, others those for which an application matches them.
   func list(_ query: ObjectQuery, for caller: Caller) -> Page<ObjectRow> {
     var page = Page<ObjectRow>()
-    let facts = machineFacts()
+    let facts = machineFacts(accepting: .ring)
     for id in objects.keys.sorted() where UInt64(id.rawValue) >= query.cursor {
       guard let object = objects[id], query.name.isEmpty || query.name == object.definition.name,
         let operations = caller.isAdministrator
@@ -149,7 +152,7 @@ extension Broker {
     let asked = OpenRequest(
       subject: subject, object: query.object, operations: query.operations, ancestors: ancestors(of: caller.pid))
     let verdict: CanIVerdict
-    switch policy.judge(open: asked, authority: authority, facts: machineFacts()) {
+    switch policy.judge(open: asked, authority: authority, facts: machineFacts(accepting: .ring)) {
     case .authorized(let authorization):
       verdict = CanIVerdict(
         reason: nil, errno: 0, application: authorization.application, object: query.object,
@@ -176,7 +179,19 @@ extension Broker {
   }
 
   func readAudit(_ query: AuditRead, id: UInt64, for caller: Caller, on connection: ControlConnection) {
-    guard let (page, isWhole) = auditPage(query, for: caller) else {
+    let counters = journal.counters
+    let last = journal.last
+    // Whoever asks for the newest gets what was recorded before; what is not on disk may be withdrawn, and is told to nobody.
+    if query.mode == .newest, connection.following == nil, counters.durable < last, counters.failing == nil {
+      journal.hurry()
+      connection.following = ControlConnection.Following(id: id, request: query, caller: caller, until: last)
+      return
+    }
+    answerAudit(query, id: id, for: caller, on: connection)
+  }
+
+  private func answerAudit(_ query: AuditRead, id: UInt64, for caller: Caller, on connection: ControlConnection) {
+    guard let (page, isWhole) = auditPage(query, for: caller, on: connection) else {
       return answer(
         connection, id, .failed(Failure(errno: ErrorCode.inputOutput, text: "the audit journal cannot be read")))
     }
@@ -195,18 +210,21 @@ extension Broker {
   private static let auditSpan = 4096
 
   /// Everybody sees what concerns their own uid; readers and administrators see all.
-  private func auditPage(_ query: AuditRead, for caller: Caller) -> (page: Page<AuditRow>, isWhole: Bool)? {
+  private func auditPage(
+    _ query: AuditRead, for caller: Caller, on connection: ControlConnection
+  ) -> (page: Page<AuditRow>, isWhole: Bool)? {
     var filter = AuditFilter()
     if !caller.mayReadAudit { filter.uid = caller.uid }
     let limit = query.limit == 0 ? 1024 : min(Int(query.limit), 4096)
     var page = Page<AuditRow>(next: query.after)
+    let durable = journal.counters.durable
     do {
       if query.mode == .newest {
         var rows: [AuditRow] = []
         // Where none matches, following goes on behind what is on disk now.
-        var last = journal.counters.durable
+        var last = durable
         for item in try JournalReader.newest(
-          limit, directory: configuration.stateDirectory, matching: filter, among: Self.auditSpan)
+          limit, directory: configuration.stateDirectory, matching: filter, among: Self.auditSpan, upTo: durable)
         {
           guard case .record(let found) = item else { continue }
           let record = shown(found, to: caller)
@@ -225,18 +243,32 @@ extension Broker {
         return (page, true)
       }
       guard query.after < .max else { return (page, true) }
-      var reader = try JournalReader(directory: configuration.stateDirectory, from: query.after + 1)
+      // Whoever reads page by page goes on where the page before ended: to look for the place anew would be to read the
+      // segment from its start for every page.
+      let isNext = connection.auditPosition == query.after
+      connection.auditPosition = nil
+      var cursor: AuditCursor
+      if isNext, let kept = connection.auditCursor.take() {
+        cursor = kept
+      } else {
+        connection.auditCursor = nil
+        cursor = AuditCursor(
+          reader: try JournalReader(directory: configuration.stateDirectory, from: query.after + 1))
+      }
       var looked = 0
-      while page.rows.count < limit, looked < Self.auditSpan, let item = try reader.next() {
+      while page.rows.count < limit, looked < Self.auditSpan, let item = try cursor.next(upTo: durable) {
         looked += 1
         guard case .record(let record) = item else { continue }
         if filter.matches(record),
           (try? page.append(AuditRow(bytes: shown(record, to: caller).encoded))) != true
         {
+          cursor.held = item
           break
         }
         page.next = record.nextSequence - 1
       }
+      connection.auditCursor = consume cursor
+      connection.auditPosition = page.next
       return (page, looked < Self.auditSpan)
     } catch { return nil }
   }
@@ -250,6 +282,7 @@ extension Broker {
     shown.grant = nil
     shown.message = nil
     shown.generation = nil
+    shown.circumstances = nil
     return shown
   }
 
@@ -257,7 +290,14 @@ extension Broker {
   func feedFollowers() {
     for connection in Array(connections.values) {
       guard let following = connection.following else { continue }
-      guard let (page, isWhole) = auditPage(following.request, for: following.caller) else { continue }
+      if let until = following.until {
+        let counters = journal.counters
+        guard counters.durable >= until || counters.failing != nil else { continue }
+        connection.following = nil
+        answerAudit(following.request, id: following.id, for: following.caller, on: connection)
+        continue
+      }
+      guard let (page, isWhole) = auditPage(following.request, for: following.caller, on: connection) else { continue }
       guard !page.rows.isEmpty || !isWhole else {
         connection.following?.request.after = max(following.request.after, page.next)
         continue

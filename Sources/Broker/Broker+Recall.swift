@@ -25,11 +25,12 @@ struct RunningRecall {
 extension Broker {
   /// What has to be looked for because these associations have ended.
   func recallTargets(_ records: [AssociationRecord]) -> [Recall.Target] {
-    records.filter { $0.path == .handover }.compactMap { record in
+    records.filter { $0.path == .handover || $0.path == .direct }.compactMap { record in
       guard let object = objects[record.object] else { return nil }
       let application = applicationNames[record.application] ?? ""
       return target(
-        record.id, object, record.process, killsStuck: killsStuck(application: application, object.definition.name))
+        record.id, object, record.process, path: record.path,
+        killsStuck: killsStuck(application: application, object.definition.name))
     }
   }
 
@@ -38,14 +39,22 @@ extension Broker {
     forgetEndedHolders()
     return formerHolders.filter(selected).compactMap { former in
       objects[former.object].flatMap {
-        target(AssociationID(rawValue: 0), $0, former.process, killsStuck: former.killsStuck)
+        target(AssociationID(rawValue: 0), $0, former.process, path: .handover, killsStuck: former.killsStuck)
       }
     }
   }
 
   private func target(
-    _ association: AssociationID, _ object: BrokeredObject, _ holder: ProcessResource, killsStuck: Bool
+    _ association: AssociationID, _ object: BrokeredObject, _ holder: ProcessResource, path: OperationPath,
+    killsStuck: Bool
   ) -> Recall.Target {
+    if path == .direct {
+      var target = Recall.Target(
+        association: association, object: object.id, definition: object.definition, path: path, network: nil,
+        holder: holder, processes: [], killsStuck: killsStuck)
+      target.mayBeMapped = policy.grants.contains { $0.object == object.definition.name && $0.mmap }
+      return target
+    }
     var network: UInt64?
     if case .socket(let socket) = object.definition.specification {
       switch socket.network {
@@ -54,7 +63,8 @@ extension Broker {
       }
     }
     return Recall.Target(
-      association: association, object: object.id, definition: object.definition, network: network, holder: holder,
+      association: association, object: object.id, definition: object.definition, path: path, network: network,
+      holder: holder,
       processes: possibleHolders(below: Int32(bitPattern: holder.tgid)), killsStuck: killsStuck)
   }
 
@@ -102,7 +112,7 @@ extension Broker {
       var failed = record(.privileged)
       failed.describe(target.holder)
       failed.object = ByteString(target.definition.name)
-      failed.path = .handover
+      failed.path = target.path
       failed.message = ByteString("cannot recall: \(why)")
       _ = journal.submit(failed, durability: .none)
     }
@@ -114,14 +124,14 @@ extension Broker {
 
   /// Associations on the path handover have ended for another reason than a revoke, which waits for its recall itself.
   func handedOverEnded(_ records: [AssociationRecord], cause: DropCause) {
-    let handed = records.filter { $0.path == .handover }
+    let handed = records.filter { $0.path == .handover || $0.path == .direct }
     guard !handed.isEmpty else { return }
     switch cause {
     case .exit, .revoke, .closed: break
     case .exec:
       // The kernel lets the descriptor live through an exec; taking a socket back would take it from everybody who
       // shares it. It is looked for at the next revoke.
-      for record in handed {
+      for record in handed where record.path == .handover {
         let application = applicationNames[record.application] ?? ""
         noteFormerHolder(record.object, application, record.process)
       }
@@ -190,10 +200,14 @@ extension Broker {
     guard let asker = pinned(child) else { return }
     let subject = asker.subject
     let executablePath = asker.executablePath
-    func refuse(_ refusal: Refusal, _ cause: String) {
+    let facts = handoverFacts()
+    func refuse(_ refusal: Refusal, _ cause: String, _ judged: JudgedRefusal? = nil) {
       var refused = refusalRecord(
         refusal, object: object.definition.name, cause: "\(cause); it holds the object's descriptor all the same",
-        nearest: nil, path: .handover)
+        nearest: judged?.nearest, path: .handover)
+      refused.application = ByteString(owner.authorization.application)
+      refused.circumstances = Circumstances(
+        .revalidation, held.operations, subject: subject, facts: facts, descendsFromHolder: true, refusal: judged)
       refused.describe(subject, executablePath: ByteString(executablePath))
       _ = journal.submit(refused, durability: .none)
       noteFormerHolder(object.id, owner.authorization.application, subject.process)
@@ -203,9 +217,9 @@ extension Broker {
       descendsFromHolder: true, ancestors: ancestors(of: child) + [parent.resource])
     let authorization: Authorization
     switch policy.judge(
-      revalidation: asked, application: owner.authorization.application, authority: authority, facts: handoverFacts())
+      revalidation: asked, application: owner.authorization.application, authority: authority, facts: facts)
     {
-    case .refused(let refusal): return refuse(refusal.told, refusal.cause.text)
+    case .refused(let refusal): return refuse(refusal.told, refusal.cause.text, refusal)
     case .authorized(let granted): authorization = granted
     }
     let now = Clock.boottime()

@@ -30,6 +30,13 @@ struct PendingRevoke {
   var recallItems: [Int] = []
   /// nil: it has not ended yet.
   var recalled: [Recall.Outcome]?
+  /// Rings that are being emptied, by item.
+  var rings: [Int: [RingUse]] = [:]
+
+  /// Whether something may still become of it before the deadline.
+  var isUnderWay: Bool {
+    recall != nil && recalled == nil || rings.values.contains { $0.contains { $0.outcome == nil } }
+  }
 }
 
 extension PendingRevoke {
@@ -38,8 +45,13 @@ extension PendingRevoke {
       switch recalled?[index] {
       case .recalled: return .recalled
       case .cannotRecall(let why): return .cannotRecall(why: why)
-      case .running, nil: return .running(1)
+      case .running(let count): return .running(UInt32(clamping: count))
+      case nil: return .running(1)
       }
+    }
+    for use in rings[item] ?? [] {
+      guard let outcome = use.outcome else { return .running(1) }
+      if outcome != .recalled { return outcome }
     }
     return running == 0 ? .recalled : .running(UInt32(running))
   }
@@ -53,7 +65,14 @@ extension Broker {
     guard let selected = select(order) else {
       return answer(connection, id, .revocations(Page(next: 0)))
     }
-    let dropped = selected.selectors.flatMap { entity.drop($0, as: .revoked) }
+    takeOverBound()
+    var dropped = selected.selectors.flatMap { entity.drop($0, as: .revoked) }
+    // What a hook has made from one of them in the very moment; afterwards none makes any more.
+    if let direct, !direct.kernel.bound().isEmpty {
+      try? DirectKernel.waitForChecks()
+      takeOverBound()
+      if let again = select(order) { dropped += again.selectors.flatMap { entity.drop($0, as: .revoked) } }
+    }
     var items: [PendingRevoke.Item] = []
     for record in dropped {
       items.append(
@@ -64,7 +83,7 @@ extension Broker {
           channels: associationOwners[record.id]?.channels ?? []))
     }
     var targets = recallTargets(dropped)
-    var recallItems = dropped.indices.filter { dropped[$0].path == .handover }
+    var recallItems = dropped.indices.filter { dropped[$0].path == .handover || dropped[$0].path == .direct }
     for target in recallTargets(formerly: { selected.names($0, objects[$0.object]?.definition.name ?? "") }) {
       recallItems.append(items.count)
       targets.append(target)
@@ -75,7 +94,21 @@ extension Broker {
     }
     authority.add(selected.standing)
     for process in selected.standing.processes ?? [] { tree.revoked(process) }
-    ended(dropped, cause: .revoke, reason: .revoked, by: caller)
+    var rings = Dictionary(
+      uniqueKeysWithValues: dropped.indices.filter { dropped[$0].path == .ring }.map { index in
+        (index, ringUses.values.filter { $0.association == dropped[index].id })
+      })
+    // Half of the time is for what is in a ring, should the ring itself not be emptied by then.
+    ended(dropped, cause: .revoke, reason: .revoked, by: caller, patience: UInt64(order.timeout) * 500_000)
+    for use in ringLeftovers(named: { selected.names($0, objects[$0.object]?.definition.name ?? "") }) {
+      rings[items.count] = [use]
+      items.append(
+        PendingRevoke.Item(
+          association: use.association ?? AssociationID(rawValue: 0),
+          process: use.holder ?? ProcessResource(tgid: 0, start: 0),
+          path: .ring, object: objects[use.object]?.definition.name ?? "", application: use.application ?? "",
+          channels: []))
+    }
     var ordered = record(.privileged)
     ordered.describe(caller.subject)
     ordered.object = order.object.isEmpty ? nil : ByteString(order.object)
@@ -86,6 +119,7 @@ extension Broker {
     var pending = PendingRevoke(connection: connection.id, request: id, deadline: deadline, items: items)
     pending.recall = startRecall(targets, deadline: deadline)
     pending.recallItems = recallItems
+    pending.rings = rings
     pendingRevokes.append(pending)
     settleRevokes()
     armTimer()
@@ -167,7 +201,7 @@ extension Broker {
       let running = revoke.items.map { item in
         jobs.values.count { item.channels.contains($0.channel) && $0.association == item.association }
       }
-      if now < revoke.deadline, running.contains(where: { $0 > 0 }) || revoke.recall != nil && revoke.recalled == nil {
+      if now < revoke.deadline, running.contains(where: { $0 > 0 }) || revoke.isUnderWay {
         waiting.append(revoke)
         continue
       }

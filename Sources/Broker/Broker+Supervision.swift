@@ -50,7 +50,8 @@ extension Broker {
     let own = try NotificationListener(try listener.duplicate())
     publishInterceptTable()
     let supervisor = try Supervisor(
-      id: nextSupervisor, ownerUID: uid, listener: own, entity: entity, queue: supervision, table: interceptBoard)
+      id: nextSupervisor, ownerUID: uid, listener: own, entity: entity, direct: direct, queue: supervision,
+      table: interceptBoard)
     nextSupervisor += 1
     try supervisor.start()
     supervisors[supervisor.id] = supervisor
@@ -117,11 +118,11 @@ extension Broker {
         of: call, Refusal(.undecidable), object: nil, cause: "the program could not be looked at", subject: nil)
       return supervisor.resume(call.id, .refused)
     }
-    var refused: (refusal: JudgedRefusal, object: ObjectID)?
+    var refused: (refusal: JudgedRefusal, object: ObjectID, asked: OperationSet)?
     for candidate in call.candidates {
       guard let object = objects[candidate.object] else { continue }
       if let held = entity.record(for: object.id, process: asker.subject.process), held.state == .live {
-        guard held.path == .handover else { continue }
+        guard held.path == .handover || held.path == .direct else { continue }
         return resume(call, held)
       }
       switch policy.judge(
@@ -131,13 +132,17 @@ extension Broker {
         return associate(call, object, authorization, asker, supervisor)
       case .refused(let refusal):
         // That it may not know of the object says the least.
-        if refused == nil || refused?.refusal.told.reason == .noSuchObject { refused = (refusal, object.id) }
+        if refused == nil || refused?.refusal.told.reason == .noSuchObject {
+          refused = (refusal, object.id, candidate.operations)
+        }
       }
     }
-    if let (refusal, object) = refused {
+    if let (refusal, object, asked) = refused {
       recordRefusal(
         of: call, refusal.told, object: object, cause: refusal.cause.text, nearest: refusal.nearest,
-        subject: asker.subject, executablePath: asker.executablePath)
+        subject: asker.subject, executablePath: asker.executablePath,
+        judged: Circumstances(
+          .run, asked, subject: asker.subject, facts: handoverFacts(), refusal: refusal))
     } else {
       recordRefusal(
         of: call, Refusal(.noSuchObject), object: nil, cause: "no object", subject: asker.subject,
@@ -157,7 +162,7 @@ extension Broker {
 
   /// The machine as a program sees it that holds the objects' own descriptors.
   func handoverFacts() -> MachineFacts {
-    var facts = machineFacts()
+    var facts = machineFacts(accepting: .direct)
     facts.availablePaths.insert(.handover)
     return facts
   }
@@ -191,6 +196,17 @@ extension Broker {
         of: call, refusal, object: object.id, cause: cause, subject: subject, executablePath: executablePath)
       supervisor.resume(call.id, .refused)
     case .held(let association):
+      // Its name in the kernel was read by number: it is the name of what was judged if that still runs now.
+      guard
+        association.path != .direct
+          || asker.pin.state() == .current && noteHolder(asker.pin.pidfd, association, authorization)
+      else {
+        undo(association)
+        recordRefusal(
+          of: call, Refusal(.undecidable), object: object.id, cause: "the program could not be followed",
+          subject: subject, executablePath: executablePath)
+        return supervisor.resume(call.id, .refused)
+      }
       let entry = processEntry(subject, executablePath, asker.takePin())
       hold(association, by: entry, authorization, channel: nil, uid: subject.effectiveUID ?? .max)
       guard journalHandover(.grant, association, entry, authorization) else {
@@ -223,7 +239,7 @@ extension Broker {
     case refused(Refusal, cause: String)
   }
 
-  /// Makes an association on the path handover in the entity.
+  /// Makes an association on the path direct or handover in the entity.
   func hold(_ object: BrokeredObject, _ authorization: Authorization, for subject: Subject) -> Holding {
     func refused(_ reason: Reason, _ cause: String, _ detail: RefusalDetail = .none) -> Holding {
       .refused(Refusal(reason, detail: detail, message: authorization.message), cause: cause)
@@ -240,6 +256,9 @@ extension Broker {
     }
     if let device, let range = set.range, range != device {
       return refused(.refused, Self.rangeObstacle, .pathUnavailable)
+    }
+    if authorization.path == .direct {
+      return associateDirect(object, authorization, subject, range: device, isLent: object.shared?.isTagged == true)
     }
     let limits: LimitsID
     do {
@@ -305,7 +324,7 @@ extension Broker {
     used.association = id
     used.operation = call.opcode
     used.operands = call.operands
-    used.path = .handover
+    used.path = owner.authorization.path
     used.message = ByteString(call.text)
     _ = journal.submit(used, durability: .none)
   }
@@ -315,12 +334,13 @@ extension Broker {
   /// Records that a call was let through which the kernel refuses without a grant.
   fileprivate func recordRefusal(
     of call: SupervisedCall, _ refusal: Refusal, object: ObjectID?, cause: String, nearest: NearestGrant? = nil,
-    subject: Subject?, executablePath: String = ""
+    subject: Subject?, executablePath: String = "", judged: Circumstances? = nil
   ) {
     guard call.isPrivileged else { return }
     let name = object.flatMap { objects[$0]?.definition.name } ?? ""
     var refused = refusalRecord(
-      refusal, object: name, cause: "\(call.text): \(cause)", nearest: nearest, path: .handover)
+      refusal, object: name, cause: "\(call.text): \(cause)", nearest: nearest,
+      path: direct == nil ? .handover : .direct)
     if let subject {
       refused.describe(
         subject, tid: UInt32(bitPattern: call.thread), executablePath: ByteString(executablePath))
@@ -329,6 +349,7 @@ extension Broker {
     }
     refused.operation = call.opcode
     refused.operands = call.operands
+    refused.circumstances = judged
     _ = journal.submit(refused, durability: .none)
   }
 }

@@ -13,11 +13,18 @@ import Wire
 /// the journal's writer) reach it through their own queues and event descriptors.
 public final class Broker {
   let configuration: BrokerConfiguration
-  let entity: SimulatedEntity
+  let entity: any AuthorizationEntity
+  /// The same entity, where the kernel itself checks the path direct; nil: that path is not available.
+  let direct: BPFEntity?
+  /// Why it is not; for `doctor`.
+  let directObstacle: DirectObstacle?
+  /// What an earlier broker's numbers meant.
+  var inherited: InheritedNames
   let opener: ObjectOpener
   let pool: EffectPool
   let journal: Journal
   let journalEvent: EventDescriptor
+  var feeds: [SinkTarget: SinkFeed] = [:]
   let boot: BootID
   let startedAt: UInt64
 
@@ -40,6 +47,15 @@ public final class Broker {
   var objects: [ObjectID: BrokeredObject] = [:]
   var objectIDs: [String: ObjectID] = [:]
   var nextObject: UInt32 = 1
+  var nextApplication: UInt32 = 1
+  /// Sockets that processes may still have open though their associations have ended: by process.
+  var lingeringSockets: [Int32: Set<UInt64>] = [:]
+  /// Ended holders of the path direct whose descendants live: evidence of descent.
+  var departedHolders: [DepartedHolder] = []
+  /// When it is to be told again how many refusals the kernel could not describe; boottime nanoseconds.
+  var nextLossReport: UInt64 = 0
+  /// When what the kernel could not describe is looked for although nothing is told any more; `.max`: nothing is open.
+  var lossReportDue: UInt64 = .max
   var applicationIDs: [String: ApplicationID] = [:]
   var applicationNames: [ApplicationID: String] = [:]
 
@@ -71,6 +87,14 @@ public final class Broker {
   /// Why nothing can be handed over on this machine, as a trial showed; nil: it works.
   var handoverObstacle: String?
   var runningRecalls: [UInt64: RunningRecall] = [:]
+  /// The process that hands of the path ring are forked from; nil: that path is not available.
+  let ringHands: RingHands?
+  /// Why nothing can be put into a ring, as a trial showed; nil: it works.
+  var ringObstacle: String?
+  var ringUses: [UInt64: RingUse] = [:]
+  var nextRing: UInt64 = 1
+  /// Who left a socket that others kept in their rings, by session.
+  var ringLeavers: [UInt64: RingLeavers] = [:]
   /// Objects given to a process whose exec has not been seen yet, by process.
   var pendingHandOvers: [Int32: [PendingHandOver]] = [:]
   var jobs: [UInt64: RunningJob] = [:]
@@ -124,8 +148,24 @@ public final class Broker {
       supervision = try SupervisorQueue()
     } catch { throw .system(error) }
     do {
-      entity = try SimulatedEntity()
+      let table = try SimulatedEntity()
+      switch Broker.startDirect(table, configuration, read.model) {
+      case .success(let entity): (direct, directObstacle, self.entity) = (entity, nil, entity)
+      case .failure(let obstacle): (direct, directObstacle, entity) = (nil, obstacle, table)
+      }
+      inherited = InheritedNames(direct?.kernel)
+      // What an earlier policy's numbers name may be held by somebody yet: they come to mean nothing else.
+      nextObject = inherited.lastObject + 1
+      nextApplication = inherited.lastApplication + 1
     } catch { throw .system(error) }
+    switch Broker.startRings(configuration, read.model) {
+    case .started(let hands):
+      ringHands = consume hands
+      ringObstacle = "it has not been tried yet"
+    case .not(let why):
+      ringHands = nil
+      ringObstacle = why
+    }
     opener = ObjectOpener(
       simulation: SimulatedBuses(),
       own: BrokerFiles(
@@ -133,6 +173,8 @@ public final class Broker {
           + (configuration.seccompAgent.map { [$0.path] } ?? [])))
     interpreter = Interpreter(entity: entity, pool: pool)
     journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
+    // Before everything else of this broker: whoever reads the journal knows that what the one before held has ended.
+    _ = journal.submit(AuditRecord(.start, time: Broker.auditTime(), boot: boot), durability: .none)
     do {
       listener = try MessageSocket.listen(at: configuration.socketPath, mode: 0o666)
       // Connections inherit it (net/unix, unix_sock_inherit_flags), so that not even a first message comes unstamped.
@@ -144,6 +186,7 @@ public final class Broker {
       }
     } catch { throw .agentSocket(error) }
     try registerPolicy()
+    restoreDirect()
     refillReserve()
     do {
       try watchEverything()
@@ -165,8 +208,13 @@ public final class Broker {
     try epoll.add(supervision.event.descriptor.rawValue, .readable, token: Token.supervision.rawValue)
     try epoll.add(signals.descriptor.rawValue, .readable, token: Token.signals.rawValue)
     try epoll.add(timer.descriptor.rawValue, .readable, token: Token.timer.rawValue)
+    if let direct { try epoll.add(direct.kernel.eventsNumber, .readable, token: Token.kernelEvents.rawValue) }
     if processEvents != nil { try witness.add(eventsNumber, .readable, token: Broker.eventsToken) }
     if let agent { try watch(agent) }
+    switch ringHands {
+    case .some(let hands): try epoll.add(hands.number, .readable, token: Token.ringHands.rawValue)
+    case .none: break
+    }
     try pool.start()
   }
 
@@ -174,6 +222,7 @@ public final class Broker {
   public func run() throws(BrokerFailure) {
     // Not a property: it is used for every instruction, and each use of a property is tracked.
     var instructions = MessageBuffer(capacity: Bounds.instructionDatagram + 1)
+    feedSinks(after: journal.lastBefore)
     do throws(SystemError) {
       while !isStopping {
         try epoll.wait(into: events, timeoutMilliseconds: -1)
@@ -201,6 +250,9 @@ public final class Broker {
     case .seccompAgent: acceptRuntimes()
     case .listenerKeeper: keeperReady()
     case .runtime(let id): runtimeReady(id)
+    case .kernelEvents: kernelEventsReady()
+    case .ring(let id): ringReady(id)
+    case .ringHands: ringHandsEnded()
     case nil: break
     }
   }
@@ -218,9 +270,11 @@ public final class Broker {
   private func stop() {
     try? Confinement.notify("STOPPING=1")
     for supervisor in supervisors.values { supervisor.stop() }
+    kernelEventsReady()
     _ = journal.submit(record(.stop), durability: .none)
     pool.stop()
     journal.stop()
+    stopSinks()
     try? removeFile(at: configuration.socketPath)
     if let agent { try? removeFile(at: agent.path) }
   }
@@ -235,7 +289,7 @@ public final class Broker {
       return try Journal(
         JournalConfiguration(
           directory: configuration.stateDirectory, boot: boot, segmentSize: settings.segment,
-          retention: settings.retention &* 1_000_000_000),
+          retention: settings.retention &* 1_000_000_000, redaction: settings.redact),
         now: { Broker.auditTime() }, onDurable: { _ in held.signal() })
     } catch { throw .journal(error) }
   }
@@ -263,5 +317,6 @@ public enum BrokerFailure: Error, Sendable {
 enum SignalNumber {
   static let hangUp: Int32 = 1
   static let interrupt: Int32 = 2
+  static let kill: Int32 = 9
   static let terminate: Int32 = 15
 }

@@ -81,13 +81,3 @@ struct ObjectOpener: Sendable {
     }
   }
 }
-
-extension ObjectDefinition {
-  var isExclusive: Bool {
-    switch specification {
-    case .socket: false
-    case .disk(let disk): disk.exclusive
-    case .bus(let bus): bus.exclusive
-    }
-  }
-}

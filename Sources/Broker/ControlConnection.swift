@@ -1,3 +1,4 @@
+import Audit
 import Authority
 import Instructions
 import Linux
@@ -12,6 +13,9 @@ final class ControlConnection {
       case revalidation(channel: UInt64)
       /// The file that the asker's exec is going to run.
       case handOver(HandOver, Authorization, program: FileIdentity)
+      case objectRevalidation(ObjectID)
+      /// The asker's ring.
+      case enrolment(RingPurpose)
     }
 
     let purpose: Purpose
@@ -33,6 +37,18 @@ final class ControlConnection {
       self.deadline = deadline
     }
 
+    /// The same process goes on: a further message of it is waited for.
+    init?(_ former: Pending, purpose: Purpose, nonce: Nonce, deadline: UInt64) {
+      guard let held = former.takePin() else { return nil }
+      self.purpose = purpose
+      pid = former.pid
+      subject = former.subject
+      executablePath = former.executablePath
+      pin = consume held
+      self.nonce = nonce
+      self.deadline = deadline
+    }
+
     /// Whether the process is still what was pinned; once it has been taken it is not.
     var state: ProcessPin.State {
       switch pin {
@@ -42,6 +58,22 @@ final class ControlConnection {
     }
 
     func takePin() -> ProcessPin? { pin.take() }
+
+    /// A pidfd of the pinned process; nil once it has been taken.
+    func duplicatePIDDescriptor() throws(SystemError) -> Descriptor? {
+      switch pin {
+      case .some(let pin): try pin.pidfd.duplicate()
+      case .none: nil
+      }
+    }
+
+    /// The pinned process's pidfd, for the time of the call; nil once it has been taken.
+    func withPIDDescriptor<Value>(_ body: (borrowing Descriptor) -> Value) -> Value? {
+      switch pin {
+      case .some(let pin): body(pin.pidfd)
+      case .none: nil
+      }
+    }
   }
 
   final class Outgoing {
@@ -54,11 +86,13 @@ final class ControlConnection {
     }
   }
 
-  /// An audit read that waits for the next record.
+  /// An audit read that waits for the next record, or for those that it is about to be on disk.
   struct Following {
     var id: UInt64
     var request: AuditRead
     var caller: Caller
+    /// The last number that it waits for; nil: any that comes.
+    var until: UInt64?
   }
 
   let id: UInt64
@@ -68,6 +102,9 @@ final class ControlConnection {
   var isGreeted = false
   var pending: Pending?
   var following: Following?
+  /// Where the last page of the journal ended; nil: there is none to go on behind.
+  var auditPosition: UInt64?
+  var auditCursor: AuditCursor?
   var outgoing: [Outgoing] = []
   /// Grants that wait for their record to be on disk.
   var awaitingRecord = 0
@@ -76,6 +113,21 @@ final class ControlConnection {
     self.id = id
     self.socket = socket
     self.peerUID = peerUID
+  }
+}
+
+/// Where a connection's reading of the journal has come to.
+struct AuditCursor: ~Copyable {
+  var reader: JournalReader
+  /// Read, and not sent yet: it did not fit the page.
+  var held: JournalItem?
+
+  init(reader: consuming JournalReader) { self.reader = reader }
+
+  /// See `JournalReader.next`.
+  mutating func next(upTo durable: UInt64) throws(JournalError) -> JournalItem? {
+    if let item = held.take() { return item }
+    return try reader.next(upTo: durable)
   }
 }
 

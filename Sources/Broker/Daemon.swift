@@ -1,3 +1,4 @@
+import Audit
 import Instructions
 import Linux
 import Policy
@@ -10,12 +11,13 @@ public enum Daemon {
   ///
   /// - Parameter seccompAgent: makes the settings of the agent for a broker that serves at the path it gets; nil: none.
   public static func run(
-    policy: String?, socket: String?, stateDirectory: String?,
-    seccompAgent: (_ socketPath: String) -> AgentConfiguration? = { _ in nil }
+    policy: String?, socket: String?, stateDirectory: String?, direct: DirectConfiguration = DirectConfiguration(),
+    ringArguments: [String]? = nil, seccompAgent: (_ socketPath: String) -> AgentConfiguration? = { _ in nil }
   ) -> Int32 {
     var configuration = BrokerConfiguration(
       policyFile: policy ?? StandardPath.policy, socketPath: socket ?? StandardPath.socket,
-      stateDirectory: stateDirectory ?? StandardPath.state, version: Version.text)
+      stateDirectory: stateDirectory ?? StandardPath.state, version: Version.text, direct: direct)
+    configuration.ringArguments = ringArguments
     configuration.seccompAgent = seccompAgent(configuration.socketPath)
     do throws(BrokerFailure) {
       do throws(SystemError) {
@@ -28,6 +30,11 @@ public enum Daemon {
       do throws(SystemError) {
         try broker.confine()
         broker.surveyHandedOver()
+        if broker.journal.hasNewKey {
+          StandardError.write(
+            "posternd: the audit journal's first key lies in \(configuration.stateDirectory) until it is taken away: "
+              + "postern audit key\n")
+        }
         StandardError.write("posternd: ready\n")
         try Confinement.notify("READY=1\nSTATUS=serving \(configuration.socketPath)")
       } catch { throw .system(error) }

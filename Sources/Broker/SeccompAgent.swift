@@ -11,7 +11,9 @@ final class SeccompAgent {
     let socket: PeerDescriptor
     let peer: SenderCredentials
     /// Boottime nanoseconds; later it is closed.
-    let deadline: UInt64
+    private(set) var deadline: UInt64
+    /// The message is complete and was taken; what still comes is dropped.
+    private(set) var isTaken = false
     private var bytes: [UInt8] = []
     private var extent = JSONExtent()
     private var attached = AttachedDescriptors()
@@ -53,6 +55,13 @@ final class SeccompAgent {
       } catch { return .refused("\(error)") }
     }
 
+    /// From now on the runtime has until `deadline` to write what it writes behind the object, such as a line feed: with the
+    /// connection closed that would fail, and the container with it.
+    func linger(until deadline: UInt64) {
+      isTaken = true
+      self.deadline = deadline
+    }
+
     /// The descriptor that the message says is the listener; the others are closed with this connection.
     func takeListener(_ state: ContainerProcessState) -> PeerDescriptor? { attached.take(state.listenerIndex) }
   }
@@ -61,6 +70,8 @@ final class SeccompAgent {
   static let bound = 16
   /// Nanoseconds that a runtime has for its message.
   static let patience: UInt64 = 5_000_000_000
+  /// And then for the rest of what it writes.
+  static let patienceForRest: UInt64 = 200_000_000
 
   let path: String
   let listener: Descriptor

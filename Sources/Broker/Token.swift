@@ -13,6 +13,9 @@ enum Token {
   case seccompAgent
   case listenerKeeper
   case runtime(UInt64)
+  case kernelEvents
+  case ring(UInt64)
+  case ringHands
 
   private static let shift: UInt64 = 56
 
@@ -31,6 +34,9 @@ enum Token {
     case .seccompAgent: 11 << Self.shift
     case .listenerKeeper: 12 << Self.shift
     case .runtime(let id): 13 << Self.shift | id
+    case .kernelEvents: 14 << Self.shift
+    case .ring(let id): 15 << Self.shift | id
+    case .ringHands: 16 << Self.shift
     }
   }
 
@@ -50,6 +56,9 @@ enum Token {
     case 11: self = .seccompAgent
     case 12: self = .listenerKeeper
     case 13: self = .runtime(id)
+    case 14: self = .kernelEvents
+    case 15: self = .ring(id)
+    case 16: self = .ringHands
     default: return nil
     }
   }

@@ -122,6 +122,23 @@ static void from_socket_address(const union any_address *from, socklen_t length,
 	to->low = be64toh(words[1]);
 }
 
+unsigned int clinux_socket_address(const struct clinux_address *from, struct sockaddr_storage *to)
+{
+	union any_address raw;
+	socklen_t length = to_socket_address(from, &raw);
+
+	memcpy(to, &raw.storage, sizeof(*to));
+	return length;
+}
+
+void clinux_flat_address(const struct sockaddr_storage *from, unsigned int size, struct clinux_address *to)
+{
+	union any_address raw;
+
+	memcpy(&raw.storage, from, sizeof(*from));
+	from_socket_address(&raw, size, to);
+}
+
 /* A path of exactly the array's size is legal without its NUL (unix(7)), but no tool could name it: refused. */
 static int to_unix_address(const char *path, union any_address *to)
 {
@@ -223,12 +240,12 @@ int clinux_socket_accept(int fd, struct clinux_address *address)
 	return connection;
 }
 
-ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, const struct clinux_address *address)
+ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, int flags, const struct clinux_address *address)
 {
 	union any_address raw;
 	socklen_t length = address ? to_socket_address(address, &raw) : 0;
 
-	return sendto(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, length ? &raw.generic : NULL, length);
+	return sendto(fd, bytes, count, flags | MSG_NOSIGNAL, length ? &raw.generic : NULL, length);
 }
 
 ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, struct clinux_address *address)
@@ -238,7 +255,7 @@ ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, s
 	ssize_t count;
 
 	memset(&raw, 0, sizeof(raw));
-	count = recvfrom(fd, bytes, capacity, flags | MSG_DONTWAIT, &raw.generic, &length);
+	count = recvfrom(fd, bytes, capacity, flags, &raw.generic, &length);
 	if (count >= 0)
 		from_socket_address(&raw, length, address);
 	return count;
@@ -313,6 +330,38 @@ static int drops_everything(int fd)
 	       filter.code == nothing.code && filter.k == nothing.k;
 }
 
+/* More than any socket's queue holds. */
+#define DRAIN_AT_MOST (1 << 20)
+
+/* What was queued before goes to nobody. */
+static int drain(int fd)
+{
+	int listening = 0, domain = 0, type = 0;
+	char byte;
+
+	if (number_option(fd, SO_ACCEPTCONN, &listening, sizeof(listening)) ||
+	    number_option(fd, SO_DOMAIN, &domain, sizeof(domain)) || number_option(fd, SO_TYPE, &type, sizeof(type)))
+		return -1;
+	for (int count = 0; count < DRAIN_AT_MOST; count++) {
+		/* A unix listener that was shut down has no more to wait for, and a tcp one has lost its queue by that. */
+		if (listening && domain == AF_UNIX) {
+			int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+
+			if (connection >= 0)
+				close(connection);
+			else if (errno == EINVAL || errno == EAGAIN)
+				return 0;
+		} else if (type == SOCK_DGRAM || type == SOCK_RAW || type == SOCK_PACKET) {
+			if (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) < 0 && errno == EAGAIN)
+				return 0;
+		} else {
+			return 0;
+		}
+	}
+	errno = EBUSY;
+	return -1;
+}
+
 int clinux_socket_recall(int fd)
 {
 	struct sock_fprog program = { .len = 1, .filter = (struct sock_filter *)&nothing };
@@ -333,5 +382,5 @@ int clinux_socket_recall(int fd)
 		errno = error;
 		return -1;
 	}
-	return 0;
+	return drain(fd);
 }

@@ -8,7 +8,9 @@ import Linux
 /// decided is denied. Tombstones and evidence stay until `exit`.
 public protocol AuthorizationEntity: Sendable {
   /// Makes an object known; returns its generation. Errors: EEXIST, EINVAL.
-  func addObject(_ object: ObjectRecord) throws(SystemError) -> UInt32
+  ///
+  /// - Parameter generation: to begin with, where the object was known before this entity; 0: the entity's choice.
+  func addObject(_ object: ObjectRecord, generation: UInt32) throws(SystemError) -> UInt32
   /// Next generation: every association of the object becomes `stale`; those that were live are returned.
   func replaceObject(_ object: ObjectRecord) throws(SystemError) -> [AssociationRecord]
   /// `no-such-object` from now on; the associations that were live are returned.
@@ -57,6 +59,10 @@ public protocol AuthorizationEntity: Sendable {
 }
 
 extension AuthorizationEntity {
+  public func addObject(_ object: ObjectRecord) throws(SystemError) -> UInt32 {
+    try addObject(object, generation: 0)
+  }
+
   public func check(_ instruction: Instruction, issuer: Issuer, now: UInt64) -> Verdict {
     check(instruction, issuer: issuer, now: now, visible: true).verdict()
   }

@@ -109,6 +109,8 @@ public struct AssociationRequest: Sendable, Hashable {
   public var onExec: ExecRule
   /// Boottime ns; 0: never.
   public var expiry: UInt64
+  /// What the path direct allows beyond operations.
+  public var options: DirectOptions
   /// The policy's words, for a refusal.
   public var message: String
 
@@ -116,7 +118,8 @@ public struct AssociationRequest: Sendable, Hashable {
     process: ProcessResource, object: ObjectID, application: ApplicationID, generation: UInt32,
     requested: OperationSet, granted: OperationSet, limits: LimitsID? = nil, conditions: Conditions = .all,
     failed: FailedLookups = [], processes: UInt32 = 64, path: OperationPath = .mediated,
-    onFork: ForkRule = .revalidate, onExec: ExecRule = .drop, expiry: UInt64 = 0, message: String = ""
+    onFork: ForkRule = .revalidate, onExec: ExecRule = .drop, expiry: UInt64 = 0, options: DirectOptions = [],
+    message: String = ""
   ) {
     self.process = process
     self.object = object
@@ -132,6 +135,7 @@ public struct AssociationRequest: Sendable, Hashable {
     self.onFork = onFork
     self.onExec = onExec
     self.expiry = expiry
+    self.options = options
     self.message = message
   }
 }
@@ -162,13 +166,15 @@ public struct RevalidationRequest: Sendable, Hashable {
   public var path: OperationPath
   /// Boottime ns, 0: never; the ancestor's ends it earlier.
   public var expiry: UInt64
+  /// What the path direct allows beyond operations.
+  public var options: DirectOptions
   public var message: String
 
   public init(
     process: ProcessResource, object: ObjectID, application: ApplicationID, generation: UInt32,
     ancestors: [ProcessResource], lineage: Lineage, forked: UInt64 = 0, conditions: Conditions = .all,
     failed: FailedLookups = [], processes: UInt32 = 64, path: OperationPath = .mediated, expiry: UInt64 = 0,
-    message: String = ""
+    options: DirectOptions = [], message: String = ""
   ) {
     self.process = process
     self.object = object
@@ -182,6 +188,7 @@ public struct RevalidationRequest: Sendable, Hashable {
     self.processes = processes
     self.path = path
     self.expiry = expiry
+    self.options = options
     self.message = message
   }
 }

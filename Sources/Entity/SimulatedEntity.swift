@@ -25,6 +25,14 @@ public final class SimulatedEntity: AuthorizationEntity {
     table.withLock { published.store($0.statistics().changes, ordering: .releasing) }
   }
 
+  /// The table, for an entity that copies it to the kernel.
+  func withTable<Value>(_ body: (borrowing EntityTable) -> Value) -> Value {
+    table.withLock { table in
+      let result = body(table)
+      return result
+    }
+  }
+
   /// One locked change, after which caches of verdicts are told.
   private func change<Result>(_ body: (borrowing EntityTable) -> Result) -> Result {
     table.withLock { table in
@@ -49,8 +57,8 @@ public final class SimulatedEntity: AuthorizationEntity {
     }
   }
 
-  public func addObject(_ object: ObjectRecord) throws(SystemError) -> UInt32 {
-    try attempt { table throws(SystemError) in try table.add(object) }
+  public func addObject(_ object: ObjectRecord, generation: UInt32) throws(SystemError) -> UInt32 {
+    try attempt { table throws(SystemError) in try table.add(object, generation: generation) }
   }
 
   public func replaceObject(_ object: ObjectRecord) throws(SystemError) -> [AssociationRecord] {

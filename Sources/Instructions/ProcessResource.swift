@@ -74,3 +74,16 @@ public enum OperationPath: UInt8, CaseIterable, Sendable, Hashable {
     }
   }
 }
+
+/// A set of paths; bit N of the raw value is path N.
+public struct PathSet: OptionSet, Sendable, Hashable {
+  public let rawValue: UInt8
+
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+  public init(_ path: OperationPath) { rawValue = 1 << path.rawValue }
+
+  public static let ring = PathSet(.ring)
+  public static let direct = PathSet(.direct)
+
+  public func contains(_ path: OperationPath) -> Bool { rawValue & (1 << path.rawValue) != 0 }
+}

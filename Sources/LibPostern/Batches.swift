@@ -38,7 +38,7 @@ public func postern_complete(_ fd: Int32, _ completions: UnsafeMutablePointer<po
   Calls.result { () throws(PosternError) in
     let open = try Calls.find(fd)
     guard let completions = unsafe completions else { throw Calls.badAddress }
-    let completed = try open.channel.complete(atMost: Int(min(capacity, UInt32(Int32.max))))
+    let completed = try open.object.complete(atMost: Int(min(capacity, UInt32(Int32.max))))
     for (index, completion) in completed.enumerated() {
       // SAFETY: at most `capacity` entries are written.
       unsafe completions[index] = open.finish(completion)
@@ -90,7 +90,7 @@ extension OpenDescriptor {
       }
     }
     do {
-      let sent = try channel.submit(submissions)
+      let sent = try object.submit(submissions)
       forget(from: sent)
       return sent
     } catch {

@@ -2,17 +2,17 @@ import Instructions
 import Linux
 import Postern
 
-/// What every C function shares: finding the channel behind a number, and turning errors into -errno.
+/// What every C function shares: finding the object behind a number, and turning errors into -errno.
 ///
 /// All of the library's C pointers are in this target; what they point to is the C caller's promise (postern.h).
 enum Calls {
-  /// Channels by the number that the application has. nil: no memory for the lock.
+  /// Objects by the number that the application has. nil: no memory for the lock.
   private static let table = try? ForkSafeLock<[Int32: OpenDescriptor]>([:])
 
-  /// Notes an open channel. An entry of the same number is one that the application closed with close(2).
+  /// Notes an open object. An entry of the same number is one that the application closed with close(2).
   static func register(_ open: OpenDescriptor) throws(PosternError) {
     guard let table else { throw .failed(errno: SystemError.outOfMemory, text: "no memory") }
-    let number = open.channel.number
+    let number = open.object.number
     // Dropped after the lock is free: see ForkSafeLock.
     let stale = table.withLock { $0.updateValue(open, forKey: number) }
     _ = consume stale
@@ -48,9 +48,9 @@ enum Calls {
 
   /// The same for a call on a descriptor.
   static func call<Number: SignedInteger>(
-    _ number: Int32, _ body: (Channel) throws(PosternError) -> Number
+    _ number: Int32, _ body: (any OpenedObject) throws(PosternError) -> Number
   ) -> Number {
-    result { () throws(PosternError) in try body(try find(number).channel) }
+    result { () throws(PosternError) in try body(try find(number).object) }
   }
 
   /// The caller's bytes to be read.
@@ -77,7 +77,7 @@ enum Calls {
   }
 }
 
-/// A channel, and where the answers of what was submitted go.
+/// An object, and where the answers of what was submitted go.
 final class OpenDescriptor: Sendable {
   /// The caller's memory for one submitted instruction.
   struct Destination: Sendable {
@@ -92,11 +92,11 @@ final class OpenDescriptor: Sendable {
     var waiting: [UInt64: Destination] = [:]
   }
 
-  let channel: Channel
+  let object: any OpenedObject
   let destinations: ForkSafeLock<Destinations>
 
-  init(_ channel: Channel) throws(PosternError) {
-    self.channel = channel
+  init(_ object: any OpenedObject) throws(PosternError) {
+    self.object = object
     do { destinations = try ForkSafeLock(Destinations()) } catch { throw .failed(errno: error.errno, text: "") }
   }
 }

@@ -3,11 +3,13 @@ import Instructions
 import Linux
 import Postern
 
-/// The connection that a handle stands for; the handle owns one reference, from postern_connect to postern_disconnect.
-private func connection(_ handle: OpaquePointer?) throws(PosternError) -> PosternConnection {
-  guard let handle = unsafe handle else { throw Calls.badAddress }
-  // SAFETY: the caller promises a handle from postern_connect that was not disconnected.
-  return unsafe Unmanaged<PosternConnection>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
+extension Calls {
+  /// The connection that a handle stands for; the handle owns one reference, from postern_connect to postern_disconnect.
+  static func connection(_ handle: OpaquePointer?) throws(PosternError) -> PosternConnection {
+    guard let handle = unsafe handle else { throw badAddress }
+    // SAFETY: the caller promises a handle from postern_connect that was not disconnected.
+    return unsafe Unmanaged<PosternConnection>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
+  }
 }
 
 @c @implementation
@@ -34,7 +36,7 @@ public func postern_disconnect(_ connection: OpaquePointer?) {
 @c @implementation
 public func postern_set_automatic_revalidation(_ connection: OpaquePointer?, _ on: Int32) {
   // SAFETY: the caller holds the handle during this call.
-  guard let connection = try? unsafe LibPostern.connection(connection) else { return }
+  guard let connection = try? unsafe Calls.connection(connection) else { return }
   connection.revalidatesAutomatically = on != 0
 }
 
@@ -56,28 +58,33 @@ public func postern_last_reason(_ message: UnsafeMutablePointer<CChar>?, _ capac
 public func postern_open(_ connection: OpaquePointer?, _ object: UnsafePointer<CChar>?, _ operations: UInt32) -> Int32 {
   Calls.result { () throws(PosternError) in
     guard let object = unsafe object else { throw Calls.badAddress }
-    let connection = try unsafe LibPostern.connection(connection)
+    let connection = try unsafe Calls.connection(connection)
     guard operations & ~OperationSet.all.rawValue == 0 else { throw Calls.invalid("an operation does not exist") }
     // SAFETY: the caller promises a string.
     let name = unsafe String(cString: object)
-    let channel = try connection.open(name, OperationSet(rawValue: operations))
-    try Calls.register(OpenDescriptor(channel))
-    return channel.number
+    let opened = try connection.open(name, OperationSet(rawValue: operations))
+    try Calls.register(OpenDescriptor(opened))
+    return opened.number
   }
 }
 
 @c @implementation
 public func postern_close(_ fd: Int32) -> Int32 {
   Calls.result { () throws(PosternError) in
-    try Calls.forget(fd).channel.close()
+    try Calls.forget(fd).object.close()
     return 0
   }
 }
 
 @c @implementation
 public func postern_revalidate(_ fd: Int32) -> Int32 {
-  Calls.call(fd) { (channel) throws(PosternError) in
-    try channel.revalidate()
+  Calls.call(fd) { (object) throws(PosternError) in
+    try object.revalidate()
     return 0
   }
+}
+
+@c @implementation
+public func postern_path(_ fd: Int32) -> Int32 {
+  Calls.call(fd) { (object) throws(PosternError) in Int32(object.facts.path.rawValue) }
 }

@@ -44,4 +44,53 @@ extension BusDevice {
       filled = end + count
     }
   }
+  /// What the adapter can do.
+  ///
+  /// - Throws: ENOTTY where this is no adapter.
+  public func i2cFunctions() throws(SystemError) -> I2CFunctions {
+    var functions: UInt = 0
+    // SAFETY: the request writes one unsigned long.
+    _ = try unsafe control(UInt32(I2C_FUNCS), &functions)
+    return I2CFunctions(rawValue: functions)
+  }
+
+  /// Makes SMBus commands of this open file go to a slave.
+  ///
+  /// - Throws: EBUSY where a driver of the kernel serves it, EINVAL for an address of ten bits.
+  public func i2cSelect(address: UInt16) throws(SystemError) {
+    // SAFETY: the request takes a number; it is never followed.
+    _ = try unsafe control(UInt32(I2C_SLAVE), UnsafeMutableRawPointer(bitPattern: UInt(address)))
+  }
+
+  /// `i2cTransfer` by one SMBus command, to the slave that was selected.
+  ///
+  /// - Parameter functions: the adapter's.
+  /// - Throws: EOPNOTSUPP where the adapter has no command that is this transfer.
+  public func smbusTransfer(
+    write: RawSpan, read count: Int, functions: I2CFunctions, into output: inout OutputRawSpan
+  ) throws(SystemError) {
+    guard 0...output.freeCapacity ~= count else {
+      throw SystemError(errno: EINVAL, operation: "ioctl(I2C_SMBUS)", path: path)
+    }
+    guard let command = SMBusCommand(write: write.copiedBytes, read: count, functions: functions) else {
+      throw SystemError(errno: EOPNOTSUPP, operation: "ioctl(I2C_SMBUS)", path: path)
+    }
+    var data = i2c_smbus_data()
+    unsafe withUnsafeMutableBytes(of: &data) { buffer in unsafe buffer.copyBytes(from: command.data) }
+    try unsafe withUnsafeMutablePointer(to: &data) { (pointer) throws(SystemError) -> Void in
+      var request = unsafe i2c_smbus_ioctl_data(
+        read_write: UInt8(command.isRead ? I2C_SMBUS_READ : I2C_SMBUS_WRITE), command: command.command,
+        size: command.size, data: pointer)
+      // SAFETY: both structures outlive the call; the union has room for the longest block.
+      _ = try unsafe control(UInt32(I2C_SMBUS), &request)
+    }
+    // A block says how many bytes came.
+    if command.incoming.lowerBound == 1, unsafe Int(data.byte) != count {
+      throw SystemError(errno: EIO, operation: "ioctl(I2C_SMBUS)", path: path)
+    }
+    unsafe withUnsafeBytes(of: data) { buffer in
+      // SAFETY: the range is within the union.
+      for index in command.incoming { unsafe output.append(buffer[index]) }
+    }
+  }
 }

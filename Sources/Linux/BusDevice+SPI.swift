@@ -13,24 +13,14 @@ extension BusDevice {
     _ = try unsafe control(clinux_spi_wr_speed, &speed)
   }
 
-  /// One chip select: the bytes written, then `count` zero bytes; appends what came in during the zero bytes.
-  ///
-  /// - Parameter count: `output` has room for them, 65,535 at most. Nothing is appended on an error; EINVAL if there is nothing to send,
-  ///   EMSGSIZE where it is more than the driver's buffer (4,096 bytes unless spidev was told otherwise).
-  public func spiTransfer(write: RawSpan, read count: Int, into output: inout OutputRawSpan) throws(SystemError) {
-    let written = write.byteCount
-    guard count >= 0, count <= output.freeCapacity, count <= Int(UInt16.max), written + count > 0 else {
-      throw SystemError(errno: EINVAL, operation: "ioctl(SPI_IOC_MESSAGE)", path: path)
-    }
-    let incoming = try spiExchange(write.copiedBytes + [UInt8](repeating: 0, count: count))
-    for byte in incoming.dropFirst(written) { output.append(byte) }
-  }
-
   /// One chip select in both directions at once.
   ///
   /// - Returns: as many bytes as went out.
+  /// - Throws: EINVAL if there is nothing to send, EMSGSIZE where it is more than the driver's buffer (4,096 bytes unless
+  ///   spidev was told otherwise).
   public func spiExchange(_ outgoing: [UInt8]) throws(SystemError) -> [UInt8] {
     let total = outgoing.count
+    guard total > 0 else { throw SystemError(errno: EINVAL, operation: "ioctl(SPI_IOC_MESSAGE)", path: path) }
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * total, alignment: 8)
     defer { unsafe memory.deallocate() }
     // SAFETY: the first half goes out, the second half takes what comes in; both outlive the call.

@@ -64,6 +64,12 @@ public final class ClientDescriptor: Sendable {
     return flags >= 0 && flags & O_NONBLOCK != 0
   }
 
+  /// O_NONBLOCK is set on a descriptor of ours.
+  public static func isNonblocking(_ number: Int32) -> Bool {
+    let flags = clinux_status_flags(number)
+    return flags >= 0 && flags & O_NONBLOCK != 0
+  }
+
   /// Sends `head` and `tail` as one datagram, with a descriptor where one is given; EAGAIN is a value.
   public func send(
     _ head: Span<UInt8>, _ tail: Span<UInt8>, descriptor: Int32? = nil, blocking: Bool

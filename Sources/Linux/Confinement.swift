@@ -15,11 +15,15 @@ public enum Capability: UInt8, CaseIterable, Sendable, Hashable {
   case sysRawio = 17
   case sysPtrace = 19
   case sysAdmin = 21
+  case perfmon = 38
+  case bpf = 39
 
   /// As capabilities(7) writes it.
   public var name: String {
     switch self {
     case .chown: "CAP_CHOWN"
+    case .perfmon: "CAP_PERFMON"
+    case .bpf: "CAP_BPF"
     case .setgid: "CAP_SETGID"
     case .setuid: "CAP_SETUID"
     case .dacOverride: "CAP_DAC_OVERRIDE"
@@ -40,6 +44,18 @@ public enum Confinement {
   /// No exec of ours gains privileges any more (prctl(2) PR_SET_NO_NEW_PRIVS).
   public static func noNewPrivileges() throws(SystemError) {
     _ = try retrying("prctl(PR_SET_NO_NEW_PRIVS)") { Int(clinux_no_new_privileges()) }
+  }
+
+  /// Lets the kernel kill others first where there is no memory (proc(5), oom_score_adj); false: it does not let us, and what
+  /// we inherited stays.
+  @discardableResult public static func avoidOutOfMemoryKiller() -> Bool {
+    // SAFETY: the string lives during the call.
+    let number = unsafe Glibc.open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)
+    guard number >= 0 else { return false }
+    let file = Descriptor(adopting: number)
+    let text: StaticString = "-900"
+    // SAFETY: a constant of the program.
+    return unsafe Glibc.write(file.rawValue, text.utf8Start, text.utf8CodeUnitCount) == text.utf8CodeUnitCount
   }
 
   /// No process of the same user may trace us, read our memory or take our descriptors (ptrace(2), PTRACE_MODE checks).

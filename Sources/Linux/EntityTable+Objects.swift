@@ -4,10 +4,13 @@ import KernelEntity
 
 extension EntityTable {
   /// The object's generation. Errors: EEXIST, EINVAL (number out of range).
-  public borrowing func add(_ object: EntityObject) throws(SystemError) -> UInt32 {
+  ///
+  /// - Parameter generation: to begin with; 0: the table's choice.
+  public borrowing func add(_ object: EntityObject, generation: UInt32 = 0) throws(SystemError) -> UInt32 {
     // SAFETY: a trivial struct of ours without pointers; the entity reads and writes only it.
     var arguments = unsafe postern_object_arguments()
     unsafe arguments.object = object.record
+    unsafe arguments.object.generation = generation
     let result = unsafe call(POSTERN_ENTITY_ADD_OBJECT, &arguments)
     guard result == 0 else { throw SystemError(errno: -result, operation: "add object") }
     return unsafe arguments.object.generation

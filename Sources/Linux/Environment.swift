@@ -20,6 +20,8 @@ extension SystemError {
   public static let connectionReset = ECONNRESET
   public static let brokenPipe = EPIPE
   public static let badDescriptor = EBADF
+  public static let illegalSeek = ESPIPE
+  public static let addressRequired = EDESTADDRREQ
   public static let tooManyDescriptors = EMFILE
   public static let messageSize = EMSGSIZE
   public static let notSupported = EOPNOTSUPP

@@ -94,6 +94,13 @@ public struct JournalDirectory: ~Copyable, Sendable {
     _ = try retrying("unlink", "\(path)/\(name)") { Int(unsafe unlinkat(number, name, 0)) }
   }
 
+  /// Gives a file another name; a file of that name is replaced at once (rename(2)).
+  public borrowing func rename(_ name: String, to other: String) throws(SystemError) {
+    let number = descriptor.rawValue
+    // SAFETY: the names are C strings during the call.
+    _ = try retrying("rename", "\(path)/\(name)") { Int(unsafe renameat(number, name, number, other)) }
+  }
+
   /// Waits until names made and removed in it are on disk (fsync(2)).
   public borrowing func synchronize() throws(SystemError) {
     let number = descriptor.rawValue
@@ -131,6 +138,11 @@ public struct JournalFile: ~Copyable, Sendable {
   /// Bytes.
   public borrowing func size() throws(SystemError) -> UInt64 {
     do { return try descriptor.status().size } catch { throw named(error) }
+  }
+
+  /// Whether it has no name any more.
+  public borrowing func isRemoved() throws(SystemError) -> Bool {
+    do { return try descriptor.status().links == 0 } catch { throw named(error) }
   }
 
   /// Appends up to `count` bytes from `offset` to `bytes`; returns how many, 0 at the end.

@@ -15,6 +15,9 @@ extension OwnProcess {
     if !ignoredBefore.load(ordering: .relaxed) { _ = clinux_default_signal(SIGPIPE) }
   }
 
+  /// Which rights files that this process makes never have (umask(2)); all of its threads share it.
+  public static func setFileMask(_ mask: UInt32) { _ = umask(mask) }
+
   /// What ps(1) calls this process beside its command line; cut after 15 bytes (prctl(2) PR_SET_NAME).
   public static func rename(_ name: String) {
     // SAFETY: the string lives during the call.

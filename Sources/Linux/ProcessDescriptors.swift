@@ -27,6 +27,18 @@ public enum ProcessDescriptors {
     DeviceIdentity(path: "/proc/\(pid)/fd/\(number)") == device
   }
 
+  /// Whether the process can have given the kernel requests that outlast the calls that made them: AIO (io_setup(2)) or an
+  /// io_uring. What cannot be looked at can.
+  public static func hasAsynchronousRequests(_ pid: Int32) -> Bool {
+    guard let maps = try? ProcFile.read("/proc/\(pid)/maps", limit: 8 << 20), let numbers = try? numbers(of: pid) else {
+      return true
+    }
+    if String(decoding: maps, as: UTF8.self).contains("/[aio]") { return true }
+    return numbers.contains { number in
+      (try? ProcFile.readLink("/proc/\(pid)/fd/\(number)"))?.hasPrefix("anon_inode:[io_uring]") ?? false
+    }
+  }
+
   /// A copy of the descriptor that is `number` there now.
   public static func fetch(_ number: Int32, from process: borrowing Descriptor) throws(SystemError) -> Descriptor {
     let fd = process.rawValue

@@ -5,6 +5,11 @@ public struct ProcessFacts: Sendable {
   public struct File: Sendable, Hashable {
     public var device: UInt64
     public var inode: UInt64
+
+    public init(device: UInt64, inode: UInt64) {
+      self.device = device
+      self.inode = inode
+    }
   }
 
   public var effectiveUID: UInt32?

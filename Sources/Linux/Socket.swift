@@ -123,11 +123,15 @@ extension Descriptor {
       return try unsafe bytes.withUnsafeBytes { (buffer) throws(SystemError) -> Int in
         guard let address else {
           // SAFETY: the buffer is valid during the call.
-          return try retrying("send") { unsafe clinux_socket_send(number, buffer.baseAddress, buffer.count, nil) }
+          return try retrying("send") {
+            unsafe clinux_socket_send(number, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT), nil)
+          }
         }
         var flat = clinux_address(address)
         // SAFETY: buffer and address are valid during the call.
-        return try retrying("send") { unsafe clinux_socket_send(number, buffer.baseAddress, buffer.count, &flat) }
+        return try retrying("send") {
+          unsafe clinux_socket_send(number, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT), &flat)
+        }
       }
     } catch {
       guard error.errno == EAGAIN else { throw error }
@@ -164,7 +168,7 @@ extension Descriptor {
         let room = min(limit, free.count)
         // SAFETY: buffer and address are valid during the call, and room is not more than the buffer has.
         let count = try retrying("recvfrom") {
-          unsafe clinux_socket_receive(number, free.baseAddress, room, flags, &peer)
+          unsafe clinux_socket_receive(number, free.baseAddress, room, flags | Int32(MSG_DONTWAIT), &peer)
         }
         filled += min(count, room)
         return count

@@ -38,7 +38,19 @@ public struct SystemCallFilter: Sendable {
       // SAFETY: the array lives through the call and is passed with its count.
       try check(unsafe seccomp_rule_add_array(context, allow, number, 1, comparison), name)
     }
-    try check(unsafe seccomp_load(context), "seccomp_load")
+    try unsafe load(context)
+  }
+
+  /// A thread that has been joined can be in the kernel for a moment longer, and one that had a filter of its own cannot
+  /// take this one (ECANCELED).
+  private func load(_ context: scmp_filter_ctx) throws(SystemError) {
+    // SAFETY: the caller owns the context.
+    var result = unsafe seccomp_load(context)
+    for _ in 0..<200 where result == -ECANCELED {
+      Clock.sleep(nanoseconds: 5_000_000)
+      result = unsafe seccomp_load(context)
+    }
+    try check(result, "seccomp_load")
   }
 
   /// libseccomp answers with a negative errno.

@@ -69,7 +69,11 @@ public enum ErrorCode {
   public static let noSuchProcess: Int32 = ESRCH
   public static let badMessage: Int32 = EBADMSG
   public static let brokenPipe: Int32 = EPIPE
+  public static let noSystemCall: Int32 = ENOSYS
   public static let connectionReset: Int32 = ECONNRESET
+  public static let noSpace: Int32 = ENOSPC
+  public static let messageTooLong: Int32 = EMSGSIZE
+  public static let nameTooLong: Int32 = ENAMETOOLONG
   public static let tooManyFiles: Int32 = EMFILE
   public static let tooManyFilesInSystem: Int32 = ENFILE
 }

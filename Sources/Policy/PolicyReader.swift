@@ -170,9 +170,10 @@ extension Reading {
   }
 
   private func readAudit(_ node: Node, into audit: inout AuditSettings) {
-    guard let fields = fields(node, of: "audit", keys: ["retention", "segment", "redact", "readers", "sinks"]) else {
-      return
-    }
+    guard
+      let fields = fields(
+        node, of: "audit", keys: ["retention", "segment", "redact", "readers", "sinks", "checkpoints"])
+    else { return }
     if let entry = fields["retention"], let seconds = duration(entry) {
       audit.retention = seconds
       if seconds == 0 { warn(place(entry.value), "a retention of 0 keeps nothing") }
@@ -185,29 +186,35 @@ extension Reading {
       }
     }
     if let entry = fields["redact"] {
-      audit.redact = words(entry, expected: "a list of record fields, such as [executable, cgroup]")
-      // To go on would write down what the policy forbids.
-      if !audit.redact.isEmpty {
-        error(entry.place, "redact is not in this version: every record has all its fields; expected []")
+      let names = words(entry, expected: "a list of record fields, such as [executable, cgroup]") { name in
+        Redaction(name: name) == nil ? suggestion(for: name, among: Redaction.allNames) : nil
       }
+      for name in names { audit.redact.formUnion(Redaction(name: name) ?? []) }
     }
     if let entry = fields["readers"], let readers = group(entry) {
       audit.readers = readers.name
       audit.readersID = readers.id
     }
     if let entry = fields["sinks"] {
-      audit.sinks = words(entry, expected: "a list of sinks, such as [journald]", among: ["journald"])
-      if !audit.sinks.isEmpty { warn(entry.place, "sinks is not in this version: nothing is sent") }
+      let names = words(entry, expected: "a list of sinks, such as [journald]") { name in
+        guard AuditSink(name: name) == nil else { return nil }
+        return name.hasPrefix("file:")
+          ? "expected file: and an absolute path" : suggestion(for: name, among: ["journald", "syslog", "file:/PATH"])
+      }
+      audit.sinks = names.compactMap { AuditSink(name: $0) }
     }
+    audit.checkpoints = path(fields["checkpoints"], expected: "the absolute path of a directory")
   }
 
   /// A list of words, each once.
-  private func words(_ entry: Entry, expected: String, among known: [String]? = nil) -> [String] {
+  ///
+  /// - Parameter objection: what is wrong with a word; nil: nothing.
+  private func words(_ entry: Entry, expected: String, _ objection: (String) -> String?) -> [String] {
     var result: [String] = []
     for node in items(entry.value, expected: expected) ?? [] {
       guard let word = text(node, expected: expected) else { continue }
-      if let known, !known.contains(word) {
-        error(place(node), "\"\(word)\" is not known for \(entry.name); \(suggestion(for: word, among: known))")
+      if let objection = objection(word) {
+        error(place(node), "\"\(word)\" is not known for \(entry.name); \(objection)")
       } else if result.contains(word) {
         error(place(node), "\"\(word)\" stands twice in \(entry.name)")
       } else {

@@ -71,15 +71,25 @@ extension Reading {
       error(entry.place, "accepted: recall does not work on path: ring")
     }
     if foreign.isEmpty { warnAboutNothing(grant, rule, object) }
+    warnAboutRing(grant, rule, object)
     warnAboutHandover(grant, rule, object)
     return rule
+  }
+
+  /// Says why opens of all that is granted will be refused; who asks for less may get it.
+  private func warnAboutRing(_ grant: DraftGrant, _ rule: GrantRule, _ object: ObjectDefinition) {
+    guard rule.path == .only(.ring), let entry = grant.fields["path"],
+      let limits = try? LimitSet(object, narrowedBy: rule),
+      let obstacle = object.ringObstacle(rule, operations: limits.effective(rule.operations), sendTo: limits.sendTo)
+    else { return }
+    warn(entry.place, "path: ring does not take all of this grant: \(obstacle)")
   }
 
   /// Says what a descriptor that is given away cannot keep to: nothing of it may come as a surprise.
   private func warnAboutHandover(_ grant: DraftGrant, _ rule: GrantRule, _ object: ObjectDefinition) {
     guard rule.handover else {
-      if rule.killOnStuckRevoke, let entry = grant.fields["on-stuck-revoke"] {
-        warn(entry.place, "on-stuck-revoke: kill has an effect only on what is handed over (handover: true)")
+      if rule.killOnStuckRevoke, rule.path == .only(.mediated), let entry = grant.fields["on-stuck-revoke"] {
+        warn(entry.place, "on-stuck-revoke: kill has no effect on the path mediated: the broker itself performs")
       }
       return
     }

@@ -63,19 +63,22 @@ extension Reading {
       rule: rule, place: fields.place, fields: fields, operations: operations, order: fileIndex)
   }
 
-  /// Says what this version reads and cannot do; what would be unsafe to leave out is refused at the open.
+  /// Says what this version, or the grant's path, cannot do; what would be unsafe to leave out is refused at the open.
   private func warnAboutMissingFeatures(_ rule: GrantRule, _ fields: Fields) {
-    var missing: [(key: String, effect: String)] = []
+    var isDirectPossible = true
     switch rule.path {
-    case .any, .only(.mediated): break
-    case .only: missing.append(("path", "opens are refused"))
+    case .any, .only(.direct): break
+    case .only: isDirectPossible = false
     }
-    if rule.recallAccepted { missing.append(("accepted", "opens are refused")) }
-    if rule.mmap { missing.append(("mmap", "nothing is mapped")) }
-    for (key, effect) in missing {
-      guard let entry = fields[key] else { continue }
-      warn(entry.place, "\(key)\(setting(entry)) is not in this version: \(effect)")
+    if rule.recallAccepted, !isDirectPossible, let entry = fields["accepted"] {
+      warn(entry.place, "accepted\(setting(entry)) needs the path direct: opens are refused")
     }
+    guard rule.mmap, let entry = fields["mmap"] else { return }
+    warn(
+      entry.place,
+      isDirectPossible
+        ? "mmap: true: a revoke cannot take back what a program has mapped"
+        : "mmap: true needs the path direct: nothing is mapped")
   }
 
   /// `: ring`, where a key has a word as its value.

@@ -232,9 +232,16 @@ struct Fields {
 
 /// `did you mean "x"?` where one of the words is near, else the words.
 func suggestion(for word: String, among words: [String]) -> String {
-  let near = words.map { ($0, distance(word, $0)) }.min { $0.1 < $1.1 }
-  if let near, near.1 <= max(1, min(word.count, near.0.count) / 3) { return "did you mean \"\(near.0)\"?" }
+  if let near = PolicyReader.word(near: word, among: words) { return "did you mean \"\(near)\"?" }
   return words.isEmpty ? "none exists" : "expected one of: \(words.joined(separator: ", "))"
+}
+
+extension PolicyReader {
+  /// The word that was probably meant; nil: none is near enough.
+  public static func word(near word: String, among words: [String]) -> String? {
+    guard let near = words.map({ ($0, distance(word, $0)) }).min(by: { $0.1 < $1.1 }) else { return nil }
+    return near.1 <= max(1, min(word.count, near.0.count) / 3) ? near.0 : nil
+  }
 }
 
 /// Optimal string alignment: insertions, deletions, replacements and swaps of neighbours. Words over 64 characters are

@@ -38,6 +38,13 @@ public struct Completion: Sendable {
   /// An accepted connection; closed with the last copy of this value unless taken.
   public var descriptor: SharedDescriptor?
 
+  init(_ submission: Submission) {
+    token = submission.token
+    opcode = submission.opcode
+    result = 0
+    payload = []
+  }
+
   init(_ delivery: Delivery, _ submitted: ChannelState.Submitted) {
     token = submitted.token
     opcode = submitted.shape.opcode
@@ -131,7 +138,7 @@ extension Channel {
   ///
   /// - Parameter blocking: wait until there is one; not so where nothing was submitted.
   /// - Returns: at most `capacity`; none where none has come.
-  public func complete(atMost capacity: Int, blocking: Bool = false) throws(PosternError) -> [Completion] {
+  public func complete(atMost capacity: Int, blocking: Bool) throws(PosternError) -> [Completion] {
     try adoptIfForked()
     while true {
       let step = try state.wait { (state) throws(PosternError) -> Step? in

@@ -2,25 +2,6 @@ import Instructions
 import Linux
 import Wire
 
-/// A connection that a listener accepted: the application's own descriptor, close-on-exec.
-public struct Accepted: ~Copyable {
-  public var descriptor: Descriptor
-  /// nil where the family has none (unix).
-  public let peer: NetworkAddress?
-
-  /// Gives the number away; the caller closes it.
-  public consuming func release() -> Int32 { descriptor.release() }
-}
-
-/// What `receive` got.
-public struct Received: Sendable, Hashable {
-  /// Bytes that were stored.
-  public var count: Int
-  /// Bytes that the datagram had; where more than `count`, the rest is lost.
-  public var length: Int
-  public var sender: NetworkAddress?
-}
-
 /// Each operation waits for its completion. Throws `refused` where the check said no, `failed` where it was allowed
 /// and the object failed.
 extension Channel {
@@ -28,7 +9,7 @@ extension Channel {
   ///
   /// Disks: any length, in pieces of which several are under way at once. Buses: one transaction of at most
   /// `Bounds.payload` bytes.
-  public func read(into destination: inout MutableSpan<UInt8>, at offset: UInt64 = 0) throws(PosternError) -> Int {
+  public func read(into destination: inout MutableSpan<UInt8>, at offset: UInt64) throws(PosternError) -> Int {
     let wanted = destination.count
     guard facts.kind == .disk, wanted > Bounds.payload else {
       guard wanted <= Bounds.payload else { throw tooLong }
@@ -64,7 +45,7 @@ extension Channel {
   /// Disks: any length, in pieces of `Bounds.payload` bytes one after the other; ends with the first that fails, and
   /// tells how much was written before it. A piece that would cross the range's end writes nothing. Buses: one
   /// transaction of at most `Bounds.payload` bytes.
-  public func write(_ bytes: Span<UInt8>, at offset: UInt64 = 0) throws(PosternError) -> Int {
+  public func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(PosternError) -> Int {
     guard bytes.count <= Bounds.payload || facts.kind == .disk else { throw tooLong }
     var done = 0
     repeat {
@@ -97,7 +78,7 @@ extension Channel {
   /// Binds the socket where its definition says; done already at open, so this only shows that it is allowed.
   public func bind() throws(PosternError) { _ = try simple(.bind) }
 
-  public func listen(backlog: UInt32 = 128) throws(PosternError) {
+  public func listen(backlog: UInt32) throws(PosternError) {
     _ = try simple(.listen, Operands(request: backlog))
   }
 
@@ -105,7 +86,7 @@ extension Channel {
   ///
   /// - Parameter nonblocking: do not wait; also so where O_NONBLOCK is set on `number`.
   /// - Returns: nil where none waits and it may not.
-  public func accept(nonblocking: Bool = false) throws(PosternError) -> Accepted? {
+  public func accept(nonblocking: Bool) throws(PosternError) -> Accepted? {
     let nothing: [UInt8] = []
     var none: [UInt8] = []
     var empty = none.mutableSpan
@@ -126,7 +107,7 @@ extension Channel {
   /// - Parameter nonblocking: do not wait for room; also so where O_NONBLOCK is set on `number`.
   /// - Returns: bytes sent; nil where it would have to wait and may not.
   public func send(
-    _ bytes: Span<UInt8>, to address: NetworkAddress? = nil, nonblocking: Bool = false
+    _ bytes: Span<UInt8>, to address: NetworkAddress?, nonblocking: Bool
   ) throws(PosternError) -> Int? {
     guard bytes.count <= Bounds.payload else { throw tooLong }
     var none: [UInt8] = []
@@ -142,7 +123,7 @@ extension Channel {
   /// - Parameter nonblocking: do not wait; also so where O_NONBLOCK is set on `number`.
   /// - Returns: nil where none waits and it may not.
   public func receive(
-    into destination: inout MutableSpan<UInt8>, nonblocking: Bool = false
+    into destination: inout MutableSpan<UInt8>, nonblocking: Bool
   ) throws(PosternError) -> Received? {
     let room = min(destination.count, Bounds.payload)
     let nothing: [UInt8] = []
@@ -198,7 +179,7 @@ extension Channel {
   ///
   /// - Returns: bytes stored; nil where there is none and it may not wait.
   public func wait(
-    into destination: inout MutableSpan<UInt8>, nonblocking: Bool = false
+    into destination: inout MutableSpan<UInt8>, nonblocking: Bool
   ) throws(PosternError) -> Int? {
     guard destination.count <= Bounds.payload else { throw tooLong }
     let nothing: [UInt8] = []

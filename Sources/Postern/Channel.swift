@@ -2,12 +2,13 @@ import Instructions
 import Linux
 import Wire
 
-/// An opened object: instructions go in, completions come back, and poll(2) on `number` says when it is worth asking.
+/// An object on the path mediated: instructions go in, completions come back, and poll(2) on `number` says when it is
+/// worth asking.
 ///
 /// Thread-safe: any number of threads may call at once, each gets its own answer. Fork-safe: the first call in a forked
 /// child gets the child a channel of its own; what the broker lets it do is for the broker to say.
 /// It is close-on-exec, and closed with its last reference.
-public final class Channel: Sendable {
+public final class Channel: OpenedObject {
   /// The object's name as it was opened.
   public let object: String
   let connection: PosternConnection

@@ -21,6 +21,8 @@ struct Shape: Sendable {
     }
     switch opcode {
     case .read, .transfer: guard frame.result == frame.payload.count else { throw .violation(.badLength) }
+    // What ioctl(2) returns is not how many bytes its structure has.
+    case .control: guard frame.result <= Int64(Int32.max) else { throw .violation(.badLength) }
     case .write, .send: guard frame.result <= carried else { throw .violation(.badLength) }
     default:
       guard frame.result >= frame.payload.count, frame.result <= Int64(Int32.max) else { throw .violation(.badLength) }

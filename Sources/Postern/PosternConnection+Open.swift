@@ -2,9 +2,9 @@ import Instructions
 import Linux
 import Wire
 
-/// What the broker told about a channel when it gave it out.
+/// What the broker told about an object when it gave it out.
 public struct ChannelFacts: Sendable, Hashable {
-  /// The broker's number of the channel.
+  /// The broker's number of the channel; 0 where the object's own descriptor was given out.
   public var channel: UInt64
   public var object: ObjectID
   public var kind: ObjectKind
@@ -31,6 +31,21 @@ extension ChannelFacts {
   }
 }
 
+extension ChannelFacts {
+  init(_ enrolled: Enrolled) {
+    self.init(
+      channel: 0, object: enrolled.object, kind: enrolled.kind, path: .ring, operations: enrolled.operations,
+      generation: enrolled.generation, association: enrolled.association, expiry: enrolled.expiry,
+      rangeLength: enrolled.rangeLength, maximumPayload: Bounds.payload)
+  }
+}
+
+/// A ring that has an object in it.
+struct EnrolledRing: Sendable {
+  var ring: ClientRing
+  var facts: Enrolled
+}
+
 struct FreshChannel: ~Copyable {
   let facts: ChannelFacts
   var descriptor: Descriptor?
@@ -39,26 +54,128 @@ struct FreshChannel: ~Copyable {
 }
 
 extension PosternConnection {
-  /// Opens an object: the broker pins this process, evaluates, and gives out a channel.
+  /// Opens an object: the broker pins this process, evaluates, and gives out a channel or the object's own descriptor.
   ///
   /// - Parameters:
   ///   - operations: what is needed; empty: all that the grant covers.
+  ///   - path: a demand, refused where it is not available; nil: what the grant names; where it names none, direct where
+  ///     object and machine allow it, else mediated.
   /// - Throws: `refused` with the reason and the policy's message.
   public func open(
-    _ object: String, _ operations: OperationSet = []
-  ) throws(PosternError) -> Channel {
-    let request = Open(object: object, operations: operations)
-    var fresh = try withSession { (session: inout Session) throws(PosternError) -> FreshChannel in
+    _ object: String, _ operations: OperationSet = [], path: OperationPath? = nil
+  ) throws(PosternError) -> any OpenedObject {
+    let request = Open(object: object, operations: operations, path: path, accepts: [.direct, .ring])
+    var ring: EnrolledRing?
+    var answered = try withSession { (session: inout Session) throws(PosternError) -> FreshChannel? in
       let answer = try session.confirmed(.open(request))
+      if case .ringWanted(let nonce) = answer.reply {
+        ring = try Self.enrolOwn(nonce, &session)
+        return nil
+      }
       guard case .opened(let opened) = answer.reply else { throw .violation(.unknownType) }
       return FreshChannel(facts: ChannelFacts(opened), descriptor: answer.takeDescriptor())
     }
-    guard fresh.facts.path == .mediated else {
-      throw .usage(
-        errno: SystemError.notSupported, text: "this library cannot use the path \(fresh.facts.path.name)")
+    if let ring {
+      do { return try RingObject(self, object: object, enrolled: proven(ring)) } catch {
+        release(ring.facts.association)
+        throw error
+      }
     }
+    guard var fresh = answered.take() else { throw .violation(.unknownType) }
     guard let descriptor = fresh.descriptor.take() else { throw .violation(.badCount) }
-    return try Channel(self, object: object, facts: fresh.facts, descriptor: descriptor)
+    switch fresh.facts.path {
+    case .mediated: return try Channel(self, object: object, facts: fresh.facts, descriptor: descriptor)
+    case .direct:
+      let facts = fresh.facts
+      do {
+        return try DirectObject(self, object: object, facts: facts, descriptor: descriptor)
+      } catch {
+        if let association = facts.association { release(association) }
+        throw error
+      }
+    case .ring, .handover:
+      throw .usage(errno: SystemError.notSupported, text: "this library cannot use the path \(fresh.facts.path.name)")
+    }
+  }
+
+  /// Puts an object into a ring of the application's own: made with IORING_SETUP_R_DISABLED, and with its buffers registered.
+  ///
+  /// - Parameter ring: its descriptor, which stays the caller's. It cannot be used for anything else afterwards, also where
+  ///   this fails. `release` the association when the ring is closed.
+  /// - Throws: `refused` where the grant does not say `path: ring`, or the ring is not as it has to be.
+  public func enrol(
+    _ object: String, _ operations: OperationSet = [], ring: Int32
+  ) throws(PosternError) -> Enrolled {
+    guard let number = UInt32(exactly: ring) else {
+      throw .usage(errno: SystemError.badDescriptor, text: "not a descriptor")
+    }
+    return try withSession { (session: inout Session) throws(PosternError) -> Enrolled in
+      let answer = try session.confirmed(.open(Open(object: object, operations: operations, path: .ring)))
+      guard case .ringWanted(let nonce) = answer.reply else { throw .violation(.unknownType) }
+      return try Self.enrol(nonce, number, &session)
+    }
+  }
+
+  /// The same for a process that descends from one that holds the object: a forked child.
+  public func enrolInherited(_ object: String, ring: Int32) throws(PosternError) -> Enrolled {
+    guard let number = UInt32(exactly: ring) else {
+      throw .usage(errno: SystemError.badDescriptor, text: "not a descriptor")
+    }
+    return try withSession { (session: inout Session) throws(PosternError) -> Enrolled in
+      let answer = try session.confirmed(.revalidateObject(object))
+      guard case .ringWanted(let nonce) = answer.reply else { throw .violation(.unknownType) }
+      return try Self.enrol(nonce, number, &session)
+    }
+  }
+
+  /// A ring of this process's own for an object that an ancestor holds.
+  func enrolAgain(_ object: String) throws(PosternError) -> EnrolledRing {
+    let ring = try withSession { (session: inout Session) throws(PosternError) -> EnrolledRing in
+      let answer = try session.confirmed(.revalidateObject(object))
+      guard case .ringWanted(let nonce) = answer.reply else { throw .violation(.unknownType) }
+      return try Self.enrolOwn(nonce, &session)
+    }
+    do { return try proven(ring) } catch {
+      release(ring.facts.association)
+      throw error
+    }
+  }
+
+  /// Requests that one ring has room for before they are handed over.
+  private static let ringEntries: UInt32 = 256
+
+  private static func enrolOwn(_ nonce: Nonce, _ session: inout Session) throws(PosternError) -> EnrolledRing {
+    // The memory that says which rings there are belongs to the parent.
+    guard !ForkHandlers.missedFork else {
+      throw .usage(errno: SystemError.notSupported, text: "a child of vfork(2) has no ring")
+    }
+    let ring: ClientRing
+    do { ring = try ClientRing(entries: ringEntries) } catch { throw .failed(errno: error.errno, text: "\(error)") }
+    return EnrolledRing(ring: ring, facts: try enrol(nonce, UInt32(bitPattern: ring.number), &session))
+  }
+
+  private static func enrol(
+    _ nonce: Nonce, _ number: UInt32, _ session: inout Session
+  ) throws(PosternError) -> Enrolled {
+    guard case .enrolled(let enrolled) = try session.ask(.enrol(Enrol(nonce: nonce, ring: number))).reply else {
+      throw .violation(.unknownType)
+    }
+    return enrolled
+  }
+
+  /// The ring takes what we submit: seen by trying.
+  private func proven(_ enrolled: EnrolledRing) throws(PosternError) -> EnrolledRing {
+    do {
+      guard enrolled.facts.slot == 0, try enrolled.ring.push(ClientRing.Request(.nop, userData: 0)) else {
+        throw PosternError.violation(.badValue(.identity))
+      }
+      try enrolled.ring.submit()
+      try enrolled.ring.wait(nanoseconds: 1_000_000_000)
+      guard enrolled.ring.take()?.result == 0 else { throw PosternError.violation(.badValue(.identity)) }
+      return enrolled
+    } catch let error as PosternError { throw error } catch {
+      throw .failed(errno: (error as? SystemError)?.errno ?? SystemError.notSupported, text: "\(error)")
+    }
   }
 
   /// Presents a channel that was inherited through fork(2) and gets one of this process's own; it has no association yet.
@@ -81,6 +198,30 @@ extension PosternConnection {
       return revalidated
     }
   }
+
+  /// Asks for an association of this process's own for an object whose own descriptor it has.
+  func revalidate(object: String) throws(PosternError) -> Revalidated {
+    try withSession { (session: inout Session) throws(PosternError) -> Revalidated in
+      let answer = try session.confirmed(.revalidateObject(object))
+      guard case .revalidated(let revalidated) = answer.reply else { throw .violation(.unknownType) }
+      return revalidated
+    }
+  }
+
+  /// Gives up an association on the path direct or ring, as well as that can be done at once.
+  ///
+  /// Over a connection of its own with a deadline: neither another thread's request nor a broker that does not answer
+  /// holds up whoever closes a descriptor.
+  public func release(_ association: AssociationID) {
+    guard
+      var session = try? Session(
+        path: path, client: client, requestID: 0, timeoutMilliseconds: PosternConnection.releasePatience)
+    else { return }
+    _ = try? session.ask(.release(association))
+  }
+
+  /// Milliseconds for one message of a release.
+  private static var releasePatience: Int32 { 100 }
 }
 
 extension Session {

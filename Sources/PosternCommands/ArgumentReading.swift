@@ -1,4 +1,6 @@
 import ArgumentParser
+import Audit
+import AuditAnalysis
 import Instructions
 import Wire
 
@@ -54,6 +56,40 @@ enum ArgumentReading {
     return reason
   }
 
+  static func verdict(_ text: String) throws -> AuditVerdict {
+    try one(of: AuditVerdict.allCases, text) { $0.rawValue }
+  }
+
+  static func kind(_ text: String) throws -> AuditKind { try one(of: AuditKind.allCases, text) { $0.name } }
+
+  static func operationPath(_ text: String) throws -> OperationPath {
+    try one(of: OperationPath.allCases, text) { $0.name }
+  }
+
+  static func statisticsKeys(_ text: String) throws -> [StatisticsKey] {
+    var keys: [StatisticsKey] = []
+    for word in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let key = try one(of: StatisticsKey.allCases, String(word)) { $0.rawValue }
+      if !keys.contains(key) { keys.append(key) }
+    }
+    return keys
+  }
+
+  private static func one<Value>(of all: [Value], _ text: String, _ name: (Value) -> String) throws -> Value {
+    guard let found = all.first(where: { name($0) == text }) else {
+      throw ValidationError("expected one of \(all.map(name).joined(separator: ", "))")
+    }
+    return found
+  }
+
+  /// The number that `audit list` shows first.
+  static func sequence(_ text: String) throws -> UInt64 {
+    guard let number = UInt64(text), number > 0, number < .max else {
+      throw ValidationError("expected a record's sequence number, as `audit list` shows it")
+    }
+    return number
+  }
+
   /// Bytes: `512`, `0x200`, `64KiB`, `10GiB`.
   static func byteCount(_ text: String) throws -> UInt64 {
     let units: [(String, UInt64)] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)]
@@ -70,6 +106,15 @@ enum ArgumentReading {
   static func count(_ text: String) throws -> UInt32 {
     guard let number = UInt32(text), number > 0 else { throw ValidationError("expected a number, 1 or more") }
     return number
+  }
+
+  /// `7-12`, or one number.
+  static func numbers(_ text: String) throws -> ClosedRange<UInt64> {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard let first = parts.first.flatMap({ UInt64($0) }), let last = parts.last.flatMap({ UInt64($0) }),
+      parts.count <= 2, first > 0, first <= last
+    else { throw ValidationError("expected numbers of records such as 7-12") }
+    return first...last
   }
 
   /// Bytes as pairs of hexadecimal digits: `0a1b`; an `0x` before and spaces, colons between are allowed.

@@ -45,7 +45,8 @@ struct BenchCommand: BrokerCommand {
     if let object { name = object } else { name = try Self.choose(among: Self.objects(broker, session)) }
     let action = "bench \(name)"
     let channel = try session.asking(action) { () throws(PosternError) in
-      try broker.open(name, operation.map { OperationSet($0) } ?? [])
+      // What is measured; on another path there is no channel to measure.
+      try broker.open(name, operation.map { OperationSet($0) } ?? [], path: .mediated)
     }
     guard let opcode = try opcode(channel, broker, session) else {
       throw CommandFailure(
@@ -57,7 +58,7 @@ struct BenchCommand: BrokerCommand {
 
   /// The cheapest instruction that changes nothing: a transfer may, on a device that is not simulated.
   private func opcode(
-    _ channel: Channel, _ broker: PosternConnection, _ session: Session
+    _ channel: any OpenedObject, _ broker: PosternConnection, _ session: Session
   ) throws(CommandFailure) -> Opcode? {
     let granted = Self.measurable.filter { channel.facts.operations.contains($0) }
     guard let first = granted.first, first == .transfer, operation == nil else { return granted.first }
@@ -89,7 +90,9 @@ struct BenchCommand: BrokerCommand {
   }
 
   /// Nanoseconds an operation, medians; the kinds are interleaved so that other work on the machine meets all alike.
-  private func measure(_ channel: Channel, _ opcode: Opcode, _ action: String) throws(CommandFailure) -> Figures {
+  private func measure(_ channel: any OpenedObject, _ opcode: Opcode, _ action: String) throws(CommandFailure)
+    -> Figures
+  {
     let bare: PingPong
     do { bare = try PingPong() } catch { throw .failed(action, errno: error.errno, "\(error)") }
     let one = [Self.submission(opcode)]
@@ -125,7 +128,7 @@ struct BenchCommand: BrokerCommand {
 
   /// Sends the instructions in one datagram and waits for all their completions.
   private static func exchange(
-    _ channel: Channel, _ submissions: [Submission], _ action: String
+    _ channel: any OpenedObject, _ submissions: [Submission], _ action: String
   ) throws(CommandFailure) {
     do throws(PosternError) {
       var left = submissions.count

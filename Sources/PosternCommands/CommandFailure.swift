@@ -1,3 +1,4 @@
+import AuditAnalysis
 import Instructions
 import Linux
 import Postern

@@ -23,6 +23,10 @@ public enum Invocation {
       do { try other.run() } catch { return report(error, surroundings) }
       return .done
     }
+    if let word = command.global.word, word.format == nil, !(command is AuditExportCommand) {
+      let mistake = ValidationError("--format \(word.rawValue) is for audit export; expected table or json")
+      return report(mistake, surroundings)
+    }
     let session = Session(
       command: type(of: command).words.joined(separator: " "), options: command.global, surroundings: surroundings)
     do {

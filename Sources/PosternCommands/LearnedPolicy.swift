@@ -1,4 +1,5 @@
 import Instructions
+import Policy
 
 /// The smallest policy under which a program's refused calls would have been granted. Does no I/O.
 struct LearnedPolicy {
@@ -96,7 +97,8 @@ struct LearnedPolicy {
     }
     text += "applications:\n"
     for (application, name) in applications {
-      text += "  \(name): { user: \(application.user.quoted), executable: \(application.executable.quoted) }\n"
+      let user = application.user.quotedForPolicy
+      text += "  \(name): { user: \(user), executable: \(application.executable.quotedForPolicy) }\n"
     }
     text += "grants:\n"
     for grant in grants {
@@ -185,7 +187,7 @@ extension RefusedCall.Device {
     if isBlock {
       return .success(
         (
-          "kind: disk, path: \(path.quoted)\(writes ? ", access: read-write" : "")",
+          "kind: disk, path: \(path.quotedForPolicy)\(writes ? ", access: read-write" : "")",
           ["this is the whole of \(path.escapedForTerminal), with everybody's files on it"]
         ))
     }
@@ -193,7 +195,7 @@ extension RefusedCall.Device {
     case "tty":
       return .success(
         (
-          "kind: bus, bus: serial, path: \(path.quoted), baud: 115200",
+          "kind: bus, bus: serial, path: \(path.quotedForPolicy), baud: 115200",
           [
             "the program can do to this terminal line whatever its driver offers, and read what is typed there",
             "115200 is a guess",
@@ -202,19 +204,19 @@ extension RefusedCall.Device {
     case "hidraw":
       return .success(
         (
-          "kind: bus, bus: hid, path: \(path.quoted)",
+          "kind: bus, bus: hid, path: \(path.quotedForPolicy)",
           ["the program can send the device every report and request that it knows"]
         ))
     case "usb":
       return .success(
         (
-          "kind: bus, bus: usb, path: \(path.quoted)",
+          "kind: bus, bus: usb, path: \(path.quotedForPolicy)",
           ["the program can do to this USB device whatever usbfs offers"]
         ))
     case "spidev":
       return .success(
         (
-          "kind: bus, bus: spi, path: \(path.quoted), speed: 1000000",
+          "kind: bus, bus: spi, path: \(path.quotedForPolicy), speed: 1000000",
           ["the program can change the line's settings; 1000000 is a guess"]
         ))
     case "i2c-dev": return .failure(Remark(text: mediatedOnly("i2c", "address: 0x…", "every address of the bus")))
@@ -227,7 +229,7 @@ extension RefusedCall.Device {
 
   private func mediatedOnly(_ bus: String, _ limit: String, _ reach: String) -> String {
     "\(path.escapedForTerminal), opened \(purpose), reaches \(reach), so that it is not handed over; a program that uses "
-      + "libpostern can have { kind: bus, bus: \(bus), path: \(path.quoted), \(limit) } on the path mediated"
+      + "libpostern can have { kind: bus, bus: \(bus), path: \(path.quotedForPolicy), \(limit) } on the path mediated"
   }
 
   /// From the names that udev(7) gives.
@@ -256,46 +258,5 @@ extension LearnedPolicy {
     var number = 2
     while taken.contains("\(name)-\(number)") { number += 1 }
     return "\(name)-\(number)"
-  }
-}
-
-extension String {
-  /// A scalar that YAML reads as exactly this text (YAML 1.2, double-quoted style).
-  fileprivate var quoted: String {
-    var text = "\""
-    for scalar in unicodeScalars {
-      switch scalar {
-      case "\"": text += "\\\""
-      case "\\": text += "\\\\"
-      case _ where (0x80...0xA0).contains(scalar.value):
-        text += "\\x" + String(scalar.value, radix: 16)
-      // Line and paragraph separators end lines in YAML; the byte order mark and what reorders text mislead.
-      case _ where [0x2028, 0x2029, 0xFEFF].contains(scalar.value) || (0x200E...0x206F).contains(scalar.value):
-        text +=
-          "\\u" + String(repeating: "0", count: 4 - String(scalar.value, radix: 16).count)
-          + String(scalar.value, radix: 16)
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    return text + "\""
-  }
-
-  /// Whether a policy can name it (postern.yaml(5)).
-  fileprivate var isPolicyPath: Bool {
-    let components = dropFirst().split(separator: "/", omittingEmptySubsequences: false)
-    return hasPrefix("/") && utf8.count < 4096 && !unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }
-      && components.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." }
-  }
-
-  /// A name that a policy takes: letters, digits, dots, - and _, not starting with . or -, room for a number behind.
-  fileprivate var policyName: String {
-    let allowed = unicodeScalars.map { scalar -> Character in
-      switch scalar {
-      case "a"..."z", "A"..."Z", "0"..."9", "-", "_", ".": Character(scalar)
-      default: "_"
-      }
-    }
-    let name = String(allowed.drop { $0 == "." || $0 == "-" }.prefix(56))
-    return name.isEmpty ? "unnamed" : name
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import AuditAnalysis
 import Instructions
 import Linux
 import Postern

@@ -28,13 +28,13 @@ struct RecordPrinter {
   }
 
   /// Says why there was nothing, and fails if something could not be read.
-  func finish(empty: @autoclosure () -> String) throws(CommandFailure) {
+  func finish(empty: @autoclosure () -> [String]) throws(CommandFailure) {
     if unreadable > 0 {
       throw CommandFailure(
         .bug, "\(session.command): \(unreadable) records cannot be read",
         hint: "A newer broker writes what an older `postern` does not know.")
     }
-    if !hasPrinted { session.warn(empty()) }
+    if !hasPrinted { for line in empty() { session.warn(line) } }
   }
 
   private func table(_ records: [AuditRecord]) -> Table {

@@ -9,6 +9,7 @@ final class Session {
   /// The words of the command, `association list`, for messages.
   let command: String
   private let socket: String?
+  private let isSilent: Bool
   /// Where the broker is looked for.
   var socketPath: String { socket ?? StandardPath.socket }
 
@@ -17,12 +18,31 @@ final class Session {
     self.surroundings = surroundings
     format = options.format
     socket = options.socket
+    isSilent = false
+  }
+
+  /// One that says nothing beside its result: for a thread that works for a screen.
+  init(silent command: String, socket: String) {
+    surroundings = ProcessSurroundings()
+    format = .table
+    self.command = command
+    self.socket = socket
+    isSilent = true
   }
 
   /// A new connection to the broker, and what the broker said about us.
   func connect() throws(CommandFailure) -> PosternConnection {
-    try asking(command) { () throws(PosternError) in
-      try PosternConnection(path: socket, client: "postern")
+    do {
+      return try asking(command) { () throws(PosternError) in
+        try PosternConnection(path: socket, client: "postern")
+      }
+    } catch {
+      var failure = error
+      let others = StandardPath.otherSockets.filter { $0 != socket }
+      if failure.status == .unreachable, let other = others.first {
+        failure.hint = "There is a socket at \(other.escapedForTerminal): --socket names it."
+      }
+      throw failure
     }
   }
 
@@ -63,10 +83,12 @@ final class Session {
   }
 
   /// Says something beside the result; `text` must be escaped. A closed error stream is no reason to fail.
-  func warn(_ text: String) { try? surroundings.write(Array("postern: \(text)\n".utf8), to: .error) }
+  func warn(_ text: String) { complain("postern: \(text)\n") }
 
   /// Lines that go to the error stream as they are.
-  func complain(_ lines: String) { try? surroundings.write(Array(lines.utf8), to: .error) }
+  func complain(_ lines: String) {
+    if !isSilent { try? surroundings.write(Array(lines.utf8), to: .error) }
+  }
 
   /// Colours are for terminals, and only where nobody forbids them (no-color.org).
   var isColoured: Bool {

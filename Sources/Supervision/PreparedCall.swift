@@ -25,6 +25,8 @@ final class PreparedCall {
   let candidates: [Candidate]
   let told: SupervisedCall
   let work: Work
+  /// By whose association it is performed.
+  var process: ProcessResource?
 
   init(caller: Caller, candidates: [Candidate], told: SupervisedCall, work: Work) {
     self.caller = caller

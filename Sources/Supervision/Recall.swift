@@ -13,20 +13,25 @@ public struct Recall: Sendable {
     public var association: AssociationID
     public var object: ObjectID
     public var definition: ObjectDefinition
+    /// handover or direct
+    public var path: OperationPath
     public var network: UInt64?
     public var holder: ProcessResource
     /// The holder and everything that may have the descriptor from it.
     public var processes: [Int32]
     /// `on-stuck-revoke: kill`
     public var killsStuck: Bool
+    /// `mmap: true`: what is mapped is used without a system call.
+    public var mayBeMapped = false
 
     public init(
-      association: AssociationID, object: ObjectID, definition: ObjectDefinition, network: UInt64?,
-      holder: ProcessResource, processes: [Int32], killsStuck: Bool
+      association: AssociationID, object: ObjectID, definition: ObjectDefinition, path: OperationPath,
+      network: UInt64?, holder: ProcessResource, processes: [Int32], killsStuck: Bool
     ) {
       self.association = association
       self.object = object
       self.definition = definition
+      self.path = path
       self.network = network
       self.holder = holder
       self.processes = processes
@@ -36,7 +41,8 @@ public struct Recall: Sendable {
 
   public enum Outcome: Sendable, Hashable {
     case recalled
-    case running
+    /// So many threads, or requests that a device has, have not ended.
+    case running(Int)
     case cannotRecall(String)
   }
 
@@ -57,9 +63,10 @@ public struct Recall: Sendable {
   private func outcome(of target: Target) -> Outcome {
     // A bind that was checked before the association was dropped may still be under way.
     while supervisors.contains(where: { $0.isPerforming(target.object, target.holder) }) {
-      guard Clock.boottime() < deadline else { return .running }
+      guard Clock.boottime() < deadline else { return .running(1) }
       Clock.sleep(nanoseconds: 200_000)
     }
+    if target.path == .direct { return outcome(ofDirect: target) }
     var holding: [Int32] = []
     var stuck = ""
     // By cookie: whoever shares a socket that was taken back has nothing left of it.
@@ -116,7 +123,7 @@ public struct Recall: Sendable {
     }
   }
 
-  private func kill(_ pids: [Int32]) -> Bool {
+  func kill(_ pids: [Int32]) -> Bool {
     var all = true
     for pid in pids {
       guard let process = try? ProcessPin.handle(of: pid) else { continue }

@@ -21,6 +21,8 @@ public final class Supervisor: Sendable {
   let listener: NotificationListener
   let ledger: NotificationLedger
   let entity: any AuthorizationEntity
+  /// Where the kernel checks what the program does with its object; nil: nobody does.
+  let direct: BPFEntity?
   let queue: SupervisorQueue
   let table: InterceptBoard
   let verdicts = Mutex<[(id: UInt64, verdict: SupervisedVerdict)]>([])
@@ -31,13 +33,14 @@ public final class Supervisor: Sendable {
 
   public init(
     id: UInt64, ownerUID: UInt32, listener: consuming NotificationListener, entity: any AuthorizationEntity,
-    queue: SupervisorQueue, table: InterceptBoard
+    direct: BPFEntity? = nil, queue: SupervisorQueue, table: InterceptBoard
   ) throws(SystemError) {
     self.id = id
     self.ownerUID = ownerUID
     self.listener = listener
     ledger = try NotificationLedger()
     self.entity = entity
+    self.direct = direct
     self.queue = queue
     self.table = table
     wake = try EventDescriptor()

@@ -1,4 +1,5 @@
 import Authority
+import Entity
 import Instructions
 import Linux
 
@@ -92,13 +93,33 @@ extension SupervisorLoop {
   private func bound(_ work: BindWork, _ call: PreparedCall, _ candidate: PreparedCall.Candidate) -> Int32 {
     guard let socket = work.takeSocket() else { return ErrorCode.accessDenied }
     do throws(SystemError) {
-      switch work.name.form {
-      case .internet: try socket.bind(name: work.name.bytes)
-      case .unixPath(let path): try bindPath(path, socket, call, candidate)
-      case .other: return ErrorCode.accessDenied
+      let wasTagged = supervisor.direct?.kernel.isTagged(socket) ?? false
+      // Before it is bound: afterwards another thread could listen, and connections would come untagged.
+      try tag(socket, call, candidate)
+      do throws(SystemError) {
+        switch work.name.form {
+        case .internet: try socket.bind(name: work.name.bytes)
+        case .unixPath(let path): try bindPath(path, socket, call, candidate)
+        case .other: throw SystemError(errno: ErrorCode.accessDenied, operation: "bind")
+        }
+      } catch {
+        if !wasTagged, isBoundElsewhere(socket, work.name) { supervisor.direct?.kernel.untag(socket) }
+        throw error
       }
     } catch { return error.errno }
     return 0
+  }
+
+  /// Whether it is, and stays, something else than the object: bound before, to another name. A socket that is not bound may
+  /// be about to be, by another process's call, and stays tagged; one that has been the object stays it anyway.
+  private func isBoundElsewhere(_ socket: borrowing Descriptor, _ wanted: SocketName) -> Bool {
+    guard let local = try? SocketDescription(of: socket).local else { return false }
+    switch (local, wanted.form) {
+    case (.network(let bound), .internet(let address)): return bound.port != 0 && bound.port != address.port
+    case (.unix(let bound), .unixPath(let path)):
+      return !bound.isEmpty && bound.split(separator: 0x2f).last != path.split(separator: 0x2f).last
+    default: return false
+    }
   }
 
   /// In the program's root, as the program's own: its user, its group, its file mode mask.

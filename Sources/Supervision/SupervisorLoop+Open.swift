@@ -62,6 +62,7 @@ extension SupervisorLoop {
     let id = call.told.id
     do throws(SystemError) {
       let opened = try reopen(work, candidate)
+      try tag(opened, call, candidate)
       _ = try supervisor.listener.inject(id, opened, closeOnExec: work.served.closeOnExec)
       supervisor.ledger.end(id)
     } catch {

@@ -38,6 +38,7 @@ extension SupervisorLoop {
       // What is told of the socket (SO_PEERCRED has none here; netfilter's owner match and ss(8) look) is the program's.
       let facts = try prepared.caller.thread.facts()
       try made.chown(user: facts.fsUID, group: facts.fsGID)
+      try tag(made, prepared, candidate)
       _ = try supervisor.listener.inject(id, made, closeOnExec: call.isCloseOnExec)
       supervisor.ledger.end(id)
     } catch {

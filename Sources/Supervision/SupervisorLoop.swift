@@ -168,6 +168,7 @@ struct SupervisorLoop: ~Copyable {
     let performing = Supervisor.Performing(object: candidate.entry.id, process: process)
     // Before the check: who drops the association afterwards waits until this is over.
     supervisor.performing.withLock { _ = $0.insert(performing) }
+    call.process = process
     defer { supervisor.performing.withLock { _ = $0.remove(performing) } }
     var granted = GrantedOperations()
     for opcode in candidate.needed.opcodes {
@@ -188,6 +189,17 @@ struct SupervisorLoop: ~Copyable {
     if call.caller.recordsUses[candidate.entry.id] == true {
       supervisor.queue.post(.performed(call.told, object: candidate.entry.id, process: process))
     }
+  }
+
+  /// On the path direct: what the program has from now on is checked by the kernel. Before it has it.
+  func tag(
+    _ descriptor: borrowing Descriptor, _ call: PreparedCall, _ candidate: PreparedCall.Candidate
+  ) throws(SystemError) {
+    guard let direct = supervisor.direct else { return }
+    guard let process = call.process else {
+      throw SystemError(errno: ErrorCode.accessDenied, operation: "tag")
+    }
+    try direct.tag(descriptor, candidate.entry.id, process, isOwn: true)
   }
 
   private func perform(

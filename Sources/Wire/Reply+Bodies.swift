@@ -59,7 +59,7 @@ public struct Welcome: Sendable, Hashable {
 
 public struct Opened: Sendable, Hashable {
   public var association: AssociationID
-  /// For `revalidate`.
+  /// For `revalidate`; 0 where the object's own descriptor is attached (direct and handover).
   public var channel: UInt64
   public var object: ObjectID
   public var kind: ObjectKind
@@ -88,6 +88,38 @@ public struct Opened: Sendable, Hashable {
     self.expiry = expiry
     self.rangeLength = rangeLength
     self.maximumPayload = maximumPayload
+  }
+}
+
+/// An object in a slot of the application's ring.
+public struct Enrolled: Sendable, Hashable {
+  public var association: AssociationID
+  public var object: ObjectID
+  public var kind: ObjectKind
+  /// The object's; every request names it with IOSQE_FIXED_FILE.
+  public var slot: UInt32
+  public var operations: OperationSet
+  public var generation: UInt32
+  /// Boottime nanoseconds; 0: never.
+  public var expiry: UInt64
+  /// Bytes; 0: the object has no length.
+  public var rangeLength: UInt64
+  /// Bit N: the ring takes IORING_OP number N, where the kernel has it.
+  public var opcodes: UInt64
+
+  public init(
+    association: AssociationID, object: ObjectID, kind: ObjectKind, slot: UInt32, operations: OperationSet,
+    generation: UInt32, expiry: UInt64, rangeLength: UInt64, opcodes: UInt64
+  ) {
+    self.association = association
+    self.object = object
+    self.kind = kind
+    self.slot = slot
+    self.operations = operations
+    self.generation = generation
+    self.expiry = expiry
+    self.rangeLength = rangeLength
+    self.opcodes = opcodes
   }
 }
 

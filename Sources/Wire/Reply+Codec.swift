@@ -98,6 +98,32 @@ extension Opened {
   }
 }
 
+extension Enrolled {
+  func encode(into encoder: inout FieldEncoder) throws(WireError) {
+    encoder.u64(association.rawValue)
+    encoder.u32(object.rawValue)
+    encoder.u8(kind.rawValue)
+    encoder.u32(slot)
+    try encoder.operations(operations)
+    encoder.u32(generation)
+    encoder.u64(expiry)
+    encoder.u64(rangeLength)
+    encoder.u64(opcodes)
+  }
+
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
+    association = AssociationID(rawValue: try decoder.u64(bytes))
+    object = ObjectID(rawValue: try decoder.u32(bytes))
+    kind = try decoder.value(ObjectKind.self, try decoder.u8(bytes), .kind)
+    slot = try decoder.u32(bytes)
+    operations = try decoder.operations(bytes)
+    generation = try decoder.u32(bytes)
+    expiry = try decoder.u64(bytes)
+    rangeLength = try decoder.u64(bytes)
+    opcodes = try decoder.u64(bytes)
+  }
+}
+
 extension Adopted {
   func encode(into encoder: inout FieldEncoder) throws(WireError) {
     encoder.u64(channel)

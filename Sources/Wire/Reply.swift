@@ -13,7 +13,7 @@ public enum Reply: Sendable, Hashable {
   case opened(Opened)
   /// Answers `adopt`; the new channel is attached.
   case adopted(Adopted)
-  /// Answers the `confirm` of a `revalidate`.
+  /// Answers the `confirm` of a `revalidate` or a `revalidateObject`.
   case revalidated(Revalidated)
   case status(Page<StatusRow>)
   case doctor(Page<DoctorRow>)
@@ -32,6 +32,10 @@ public enum Reply: Sendable, Hashable {
   case plan(Page<PlanRow>)
   /// Answers `supervise`; the ledger of notifications is attached.
   case supervised
+  /// Answers the `confirm` of an `open` or a `revalidateObject` on the path ring: a disabled ring is to be made, and `enrol` sent.
+  case ringWanted(Nonce)
+  /// Answers `enrol`: the object is in a slot of the ring.
+  case enrolled(Enrolled)
 
   /// Odd; requests are even.
   public enum Kind: UInt16, CaseIterable, Sendable, Hashable {
@@ -53,6 +57,8 @@ public enum Reply: Sendable, Hashable {
     case failed = 31
     case plan = 33
     case supervised = 35
+    case ringWanted = 37
+    case enrolled = 39
 
     /// How many descriptors are attached to a message of this kind, exactly.
     public var descriptors: Int {
@@ -83,6 +89,8 @@ public enum Reply: Sendable, Hashable {
     case .records: .records
     case .plan: .plan
     case .supervised: .supervised
+    case .ringWanted: .ringWanted
+    case .enrolled: .enrolled
     }
   }
 }
@@ -95,7 +103,7 @@ extension Reply {
       case .refused(let value): try value.encode(into: &encoder)
       case .failed(let value): try value.encode(into: &encoder)
       case .welcome(let value): try value.encode(into: &encoder)
-      case .challenge(let nonce): nonce.encode(into: &encoder)
+      case .challenge(let nonce), .ringWanted(let nonce): nonce.encode(into: &encoder)
       case .opened(let value): try value.encode(into: &encoder)
       case .adopted(let value): try value.encode(into: &encoder)
       case .revalidated(let value): try value.encode(into: &encoder)
@@ -109,6 +117,7 @@ extension Reply {
       case .mistakes(let page): try page.encode(into: &encoder)
       case .records(let page): try page.encode(into: &encoder)
       case .plan(let page): try page.encode(into: &encoder)
+      case .enrolled(let value): try value.encode(into: &encoder)
       }
     }
   }
@@ -138,6 +147,8 @@ extension Reply {
       case .records: .records(try Page(from: &decoder, message))
       case .plan: .plan(try Page(from: &decoder, message))
       case .supervised: .supervised
+      case .ringWanted: .ringWanted(try Nonce(from: &decoder, message))
+      case .enrolled: .enrolled(try Enrolled(from: &decoder, message))
       }
     guard decoder.offset == message.count else { throw .trailingBytes }
     return (header.requestID, reply)

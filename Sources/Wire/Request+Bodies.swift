@@ -18,11 +18,17 @@ public struct Open: Sendable, Hashable {
   public var operations: OperationSet
   /// nil: any.
   public var path: OperationPath?
+  /// What `path` nil may choose besides mediated, because this client can work with it.
+  public var accepts: PathSet
 
-  public init(object: String, operations: OperationSet = [], path: OperationPath? = nil) {
+  /// Paths that `accepts` can name: mediated needs no saying, and handover is never chosen without being asked for.
+  public static let choices: PathSet = [.ring, .direct]
+
+  public init(object: String, operations: OperationSet = [], path: OperationPath? = nil, accepts: PathSet = []) {
     self.object = object
     self.operations = operations
     self.path = path
+    self.accepts = accepts
   }
 }
 
@@ -34,6 +40,19 @@ public struct Nonce: Sendable, Hashable {
   public init(low: UInt64, high: UInt64) {
     self.low = low
     self.high = high
+  }
+}
+
+/// The ring that an application wants an object in.
+public struct Enrol: Sendable, Hashable {
+  /// Of the `ringWanted`.
+  public var nonce: Nonce
+  /// The ring's descriptor in the application.
+  public var ring: UInt32
+
+  public init(nonce: Nonce, ring: UInt32) {
+    self.nonce = nonce
+    self.ring = ring
   }
 }
 

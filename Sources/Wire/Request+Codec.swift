@@ -57,8 +57,10 @@ extension Open {
   func encode(into encoder: inout FieldEncoder) throws(WireError) {
     try encoder.name(object)
     try encoder.operations(operations)
+    guard accepts.isSubset(of: Open.choices) else { throw .badValue(.path) }
     encoder.u8(0)
     encoder.path(path)
+    encoder.u8(accepts.rawValue)
   }
 
   init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
@@ -66,6 +68,8 @@ extension Open {
     operations = try decoder.operations(bytes)
     guard try decoder.u8(bytes) == 0 else { throw .badValue(.reserved) }
     path = try decoder.optionalPath(bytes)
+    accepts = PathSet(rawValue: try decoder.u8(bytes))
+    guard accepts.isSubset(of: Open.choices) else { throw .badValue(.path) }
   }
 }
 
@@ -78,6 +82,18 @@ extension Nonce {
   init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
     low = try decoder.u64(bytes)
     high = try decoder.u64(bytes)
+  }
+}
+
+extension Enrol {
+  func encode(into encoder: inout FieldEncoder) {
+    nonce.encode(into: &encoder)
+    encoder.u32(ring)
+  }
+
+  init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
+    nonce = try Nonce(from: &decoder, bytes)
+    ring = try decoder.u32(bytes)
   }
 }
 

@@ -25,6 +25,12 @@ public enum Request: Sendable, Hashable {
   case supervise(NotifiedCalls)
   /// Comes with one attached descriptor: the file that the asker's exec is going to run.
   case handOver(HandOver)
+  /// On the paths direct and ring: ask for an association of one's own for an object that one's ancestor holds.
+  case revalidateObject(String)
+  /// Give up one's own association on the paths direct and ring.
+  case release(AssociationID)
+  /// Answers `ringWanted`, from the same process, still pinned: its disabled ring.
+  case enrol(Enrol)
 
   /// Even; the answers are odd.
   public enum Kind: UInt16, CaseIterable, Sendable, Hashable {
@@ -45,6 +51,9 @@ public enum Request: Sendable, Hashable {
     case plan = 30
     case supervise = 32
     case handOver = 34
+    case revalidateObject = 36
+    case release = 38
+    case enrol = 40
 
     /// How many descriptors are attached to a message of this kind, exactly.
     public var descriptors: Int {
@@ -74,6 +83,9 @@ public enum Request: Sendable, Hashable {
     case .plan: .plan
     case .supervise: .supervise
     case .handOver: .handOver
+    case .revalidateObject: .revalidateObject
+    case .release: .release
+    case .enrol: .enrol
     }
   }
 }
@@ -97,6 +109,9 @@ extension Request {
       case .plan(let value): try value.encode(into: &encoder)
       case .supervise(let calls): encoder.calls(calls)
       case .handOver(let value): try value.encode(into: &encoder)
+      case .revalidateObject(let name): try encoder.name(name)
+      case .release(let association): encoder.u64(association.rawValue)
+      case .enrol(let value): value.encode(into: &encoder)
       }
     }
   }
@@ -125,6 +140,9 @@ extension Request {
       case .plan: .plan(try PlanQuery(from: &decoder, message))
       case .supervise: .supervise(try decoder.calls(message))
       case .handOver: .handOver(try HandOver(from: &decoder, message))
+      case .revalidateObject: .revalidateObject(try decoder.name(message))
+      case .release: .release(AssociationID(rawValue: try decoder.u64(message)))
+      case .enrol: .enrol(try Enrol(from: &decoder, message))
       }
     guard decoder.offset == message.count else { throw .trailingBytes }
     return (header.requestID, request)

@@ -15,24 +15,35 @@ import Linux
     help: "A socket for container runtimes: what linux.seccomp.listenerPath of a container names.")
   var seccompAgent: String?
 
+  @Option(
+    name: .customLong("kernel-programs"),
+    help: "The file with the kernel programs of the path direct.")
+  var kernelPrograms: String?
+  @Option(name: .customLong("bpf-pins"), help: "Where they are pinned: a folder in a BPF file system.")
+  var pins: String?
+
   /// What this program is started with again to keep containers' seccomp listeners.
   @Flag(name: .customLong("keep-listeners"), help: .hidden) var keepListeners = false
 
+  /// What this program is started with again to hold applications' rings.
+  @Flag(name: .customLong("hold-rings"), help: .hidden) var holdRings = false
+
   mutating func run() {
+    if holdRings { OwnProcess.exit(RingHandsProcess.run()) }
     if keepListeners { OwnProcess.exit(ContainerKeeper.run(socket: socket ?? StandardPath.socket)) }
     let agent = seccompAgent
     OwnProcess.exit(
-      Daemon.run(policy: policy, socket: socket, stateDirectory: stateDirectory) { socketPath in
+      Daemon.run(
+        policy: policy, socket: socket, stateDirectory: stateDirectory,
+        direct: DirectConfiguration(
+          objectFile: kernelPrograms ?? StandardPath.kernelPrograms, pins: pins ?? StandardPath.pins),
+        ringArguments: ["posternd", "--hold-rings"]
+      ) { socketPath in
+        // The keeper works in the root folder.
         agent.map {
           AgentConfiguration(
-            path: $0, keeperArguments: ["posternd", "--keep-listeners", "--socket", absolute(socketPath)])
+            path: $0, keeperArguments: ["posternd", "--keep-listeners", "--socket", StandardPath.absolute(socketPath)])
         }
       })
-  }
-
-  /// The keeper works in the root folder.
-  private func absolute(_ path: String) -> String {
-    guard !path.hasPrefix("/"), let folder = try? ProcFile.readLink("/proc/self/cwd") else { return path }
-    return folder + "/" + path
   }
 }

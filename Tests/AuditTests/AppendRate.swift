@@ -20,7 +20,7 @@ import Testing
     let start = ContinuousClock.now
     for _ in 0..<total {
       // Room is waited for, so that every record is written and none is counted in a gap.
-      while journal.counters.depth > 6000 { usleep(100) }
+      while journal.counters.waiting > 6000 { usleep(100) }
       _ = journal.submit(record, durability: .none)
     }
     journal.stop()

@@ -2,6 +2,7 @@ import Foundation
 import Instructions
 import Linux
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Audit

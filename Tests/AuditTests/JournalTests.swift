@@ -2,6 +2,7 @@ import Foundation
 import Instructions
 import Linux
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Audit
@@ -191,26 +192,45 @@ import Testing
     #expect(try scratch.records(from: 101).isEmpty)
   }
 
+  /// Refusals of one second, by a writer of their own that keeps records for 25 seconds.
+  private func write(_ count: Int, _ scratch: Scratch, segment: UInt64, at second: UInt64) throws {
+    let journal = try scratch.open(
+      now: { AuditTime(wall: (1000 + second) * 1_000_000_000, boottime: clock().boottime) },
+      change: {
+        $0.segmentSize = segment
+        $0.retention = 25_000_000_000
+      })
+    for _ in 0..<count { _ = journal.submit(refusal(), durability: .none) }
+    journal.stop()
+  }
+
   @Test func `segments older than the retention are removed whole and the rest stays`() throws {
     let scratch = try Scratch()
-    let wall = Atomic<UInt64>(1_000_000_000_000)
-    let now: @Sendable () -> AuditTime = {
-      AuditTime(wall: wall.load(ordering: .acquiring), boottime: clock().boottime)
-    }
-    for _ in 0..<4 {
-      let journal = try scratch.open(
-        now: now,
-        change: {
-          $0.segmentSize = 300
-          $0.retention = 25_000_000_000
-        })
-      for _ in 0..<4 { _ = journal.submit(refusal(), durability: .none) }
-      journal.stop()
-      wall.add(10_000_000_000, ordering: .releasing)
-    }
-    let first = try #require(try scratch.records().first?.sequence)
-    #expect(first > 1 && first <= 8, "only what is older than 25 s may be gone: \(first)")
-    #expect(try scratch.records().map(\.sequence) == Array(first...16))
+    for second in [0, 10, 20, 30] { try write(4, scratch, segment: 300, at: UInt64(second)) }
+    let records = try scratch.records()
+    let refusals = records.filter { $0.kind == .refusal }.count
+    let removals = records.compactMap(\.removal)
+    #expect(refusals >= 8 && refusals < 16, "only what is older than 25 s may be gone: \(refusals) of 16 are left")
+    let first = try #require(records.first?.sequence)
+    #expect(removals.last == Removal(first: 1, last: first - 1), "what is gone is said to be")
+    #expect(zip(records, records.dropFirst()).allSatisfy { $1.sequence == $0.nextSequence })
+    let card = try #require(try KeyCard.waiting(directory: scratch.path))
+    let verified = try Verification(directory: scratch.path, cards: [card])
+    #expect(verified.integrity == .intact && verified.completeness == .complete && verified.removed == first - 1)
+  }
+
+  @Test func `segments that somebody else removed are missing, also where the retention removes what follows`() throws {
+    let scratch = try Scratch()
+    try write(8, scratch, segment: 400, at: 0)
+    let taken = try #require(try scratch.segments().first)
+    try FileManager.default.removeItem(atPath: "\(scratch.path)/\(taken)")
+    let next = try #require(try scratch.segments().first.flatMap { SegmentName.first($0) })
+    try write(8, scratch, segment: 400, at: 20)
+    try write(8, scratch, segment: 400, at: 40)
+    let card = try #require(try KeyCard.waiting(directory: scratch.path))
+    let verified = try Verification(directory: scratch.path, cards: [card])
+    #expect(verified.removed >= next && verified.integrity == .intact)
+    #expect(verified.missing == [Verification.Range(first: 1, last: next - 1)])
   }
 
   @Test func `submissions after stop are not accepted`() throws {

@@ -1,4 +1,5 @@
 import Instructions
+import TestSupport
 import Testing
 
 @testable import Audit
@@ -67,17 +68,19 @@ import Testing
     let record = AuditRecord.random(&generator)
     var frame = record.frame()
     frame[12] = 2
-    frame[Frame.headLength + 39] |= 0x80
+    frame[Frame.sealedHeadLength + 39] |= 0x80
     frame.insert(contentsOf: [1, 2, 3, 4, 5], at: frame.count - Frame.trailerLength)
     #expect(try AuditRecord(decoding: frame) == record)
   }
 
-  @Test func `a longer head, as a chain will have, is passed over`() throws {
+  @Test func `a head with a tag, one without and a longer one are of the same record`() throws {
     var generator = SplitMix(state: 6)
     let record = AuditRecord.random(&generator)
     var frame = record.frame()
-    frame[13] = UInt8(Frame.headLength + 32)
-    frame.insert(contentsOf: repeatElement(0xAA, count: 32), at: Frame.headLength)
+    #expect(frame.count == record.encoded.count + 24)
+    #expect(try AuditRecord(decoding: record.encoded) == record)
+    frame[13] += 32
+    frame.insert(contentsOf: repeatElement(0xAA, count: 32), at: Frame.sealedHeadLength)
     #expect(try AuditRecord(decoding: frame) == record)
   }
 
@@ -89,7 +92,7 @@ import Testing
 
   @Test func `an unknown reason is an error that names its code`() {
     var frame = refusal().frame()
-    frame[Frame.headLength + 40] = 0x63
+    frame[Frame.sealedHeadLength + 40] = 0x63
     #expect(throws: AuditFormatError.unknownCode(0x63)) { try AuditRecord(decoding: frame) }
   }
 
@@ -102,6 +105,33 @@ import Testing
     #expect(decoded.message == "kept")
   }
 
+  @Test func `of too many groups those that fit are kept, and the record says that it was cut`() throws {
+    var record = refusal()
+    var generator = SplitMix(state: 12)
+    var circumstances = Circumstances.random(&generator)
+    circumstances.supplementaryGIDs = Array(0..<UInt32(Circumstances.maximumGroups))
+    record.circumstances = circumstances
+    #expect(try AuditRecord(decoding: record.frame()) == record)
+    record.circumstances?.supplementaryGIDs.append(7)
+    let decoded = try AuditRecord(decoding: record.frame())
+    #expect(decoded.isTruncated)
+    #expect(decoded.circumstances == circumstances)
+  }
+
+  @Test func `circumstances that a later version has more of are read as far as they are known`() throws {
+    var record = refusal()
+    var generator = SplitMix(state: 13)
+    record.circumstances = Circumstances.random(&generator)
+    var frame = record.frame()
+    var body: [UInt8] = []
+    record.circumstances?.encode(into: &body)
+    // The last field before the trailer.
+    let start = frame.count - Frame.trailerLength - body.count
+    frame.insert(contentsOf: [1, 2, 3], at: frame.count - Frame.trailerLength)
+    frame[start] += 3
+    #expect(try AuditRecord(decoding: frame) == record)
+  }
+
   @Test func `the longest record there can be fits a frame`() {
     var generator = SplitMix(state: 1)
     var record = AuditRecord.random(&generator)
@@ -112,6 +142,8 @@ import Testing
     record.cgroup = long
     record.grant = long
     record.message = long
+    record.circumstances = Circumstances.random(&generator)
+    record.circumstances?.supplementaryGIDs = [UInt32](repeating: .max, count: 70_000)
     #expect(record.frame().count <= Frame.maximumLength)
   }
 

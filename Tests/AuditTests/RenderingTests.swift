@@ -1,6 +1,7 @@
 import Authority
 import Foundation
 import Instructions
+import TestSupport
 import Testing
 
 @testable import Audit

@@ -3,6 +3,7 @@ import Foundation
 import Instructions
 import Linux
 import Synchronization
+import TestSupport
 
 @testable import Audit
 
@@ -46,7 +47,34 @@ final class Scratch: Sendable {
   ) throws -> Journal {
     var configuration = JournalConfiguration(directory: path, boot: boot, syncInterval: 5, retryInterval: 2)
     change(&configuration)
+    // A process that another test is starting has our lock open between its fork and its exec.
+    for _ in 0..<25 {
+      do throws(JournalError) {
+        return try Journal(configuration, fault: fault, now: now, onDurable: onDurable)
+      } catch {
+        guard case .locked = error else { throw error }
+        usleep(20_000)
+      }
+    }
     return try Journal(configuration, fault: fault, now: now, onDurable: onDurable)
+  }
+
+  /// What verifying says with the first key, which still waits.
+  func verified() throws -> Verification {
+    try Verification(directory: path, cards: try KeyCard.waiting(directory: path).map { [$0] } ?? [])
+  }
+
+  /// Leaves what lies beside the segments as a process does that was killed before it said that anything is on disk.
+  ///
+  /// - Parameter key: the key file's bytes of then.
+  func unsay(_ key: [UInt8]) throws {
+    try put(key, KeyFile.name)
+    try? FileManager.default.removeItem(atPath: "\(path)/\(Checkpoint.fileName)")
+    let directory = try JournalDirectory(path: path)
+    guard var file = try KeyFile.open(directory) else { return }
+    var state = file.state
+    state.durable = 0
+    try file.store(state)
   }
 
   /// Writes records, each on its own, and closes the journal.
@@ -154,19 +182,6 @@ func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
   return false
 }
 
-/// Steele, Lea and Flood's SplitMix64.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
-}
-
 extension AuditRecord {
   /// Any record, each field there or not.
   static func random(_ generator: inout SplitMix) -> AuditRecord {
@@ -227,15 +242,47 @@ extension AuditRecord {
       if Bool.random(using: &generator) { gap.counts.append(Gap.Count(reason: nil, count: number(&generator))) }
       return gap
     }
+    record.circumstances = maybe { Circumstances.random(&$0) }
+    record.redacted = Redaction(rawValue: maybe { number(&$0) } ?? 0)
+    record.removal = maybe { Removal(first: number(&$0), last: number(&$0)) }
     record.repair = maybe { Repair(segment: number(&$0), offset: number(&$0), lost: number(&$0)) }
     return record
   }
 
-  /// The frame as it stands in a segment.
+  /// The frame as it stands in a segment, with an empty tag.
   func frame(marker: UInt32 = 7) -> [UInt8] {
     var bytes: [UInt8] = []
-    encode(into: &bytes)
-    Frame.seal(&bytes, 0..<bytes.count, marker: marker)
+    AuditRecord.encodeFrame(kind: kind, sequence: sequence, body: encodedBody(), isSealed: true, into: &bytes)
+    Frame.protect(&bytes, 0..<bytes.count, marker: marker)
     return bytes
+  }
+}
+
+extension Circumstances {
+  static func random(_ generator: inout SplitMix) -> Circumstances {
+    func file(_ generator: inout SplitMix) -> FileIdentity? {
+      Bool.random(using: &generator) ? FileIdentity(device: generator.next(), inode: generator.next()) : nil
+    }
+    let subject = Subject(
+      process: ProcessResource(tgid: 1, start: 1),
+      effectiveGID: Bool.random(using: &generator) ? UInt32.random(in: 0...UInt32.max, using: &generator) : nil,
+      supplementaryGIDs: (0..<Int.random(in: 0...20, using: &generator)).map { _ in
+        UInt32.random(in: 0...UInt32.max, using: &generator)
+      }, pidNamespace: file(&generator), networkNamespace: file(&generator),
+      traced: [nil, true, false].randomElement(using: &generator) ?? nil)
+    let causes: [RefusalCause?] = [
+      nil, .unknownObject, .noGrant, .noMatchingApplication, .unknownFact("tracer"), .standingRevoke(generator.next()),
+      .operationsMissing(OperationSet([.read, .write])), .namespaceRule, .tracerRule, .forkRule, .pathRule("why"),
+      .recallRule(""),
+    ]
+    return Circumstances(
+      Question.allCases.randomElement(using: &generator) ?? .open,
+      OperationSet(rawValue: UInt32.random(in: 0...UInt32.max, using: &generator)), subject: subject,
+      program: file(&generator),
+      brokerPIDNamespace: file(&generator), brokerNetworkNamespace: file(&generator),
+      descendsFromHolder: Bool.random(using: &generator),
+      availablePaths: PathSet(rawValue: UInt8.random(in: 0...255, using: &generator)),
+      cause: causes.randomElement(using: &generator) ?? nil,
+      mismatch: (SelectorKey.allCases + [nil]).randomElement(using: &generator) ?? nil)
   }
 }

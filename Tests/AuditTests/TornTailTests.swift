@@ -12,9 +12,11 @@ import Testing
     let scratch = try Scratch()
     try scratch.write([refusal("a"), refusal("b"), refusal("c")])
     let whole = try scratch.bytes(name)
+    let key = try scratch.bytes(KeyFile.name)
     let length = refusal("c").frame().count
     for cut in 1...length {
       try scratch.put(Array(whole[..<(whole.count - cut)]), name)
+      try scratch.unsay(key)
       try scratch.write([refusal("d")])
       let items = try scratch.items()
       let records = items.compactMap { if case .record(let record) = $0 { record } else { nil } }
@@ -29,6 +31,9 @@ import Testing
         #expect(repair == Repair(segment: 1, offset: UInt64(whole.count - length), lost: UInt64(length - cut)))
       }
       #expect(records.last?.object == "d", "cut \(cut)")
+      let verified = try scratch.verified()
+      #expect(verified.integrity == .intact && verified.missing.isEmpty, "cut \(cut): \(verified.lines)")
+      #expect(verified.completeness == (cut == length ? .complete : .repaired), "cut \(cut)")
     }
   }
 
@@ -36,11 +41,13 @@ import Testing
     let scratch = try Scratch()
     try scratch.write([refusal("a"), refusal("b")])
     let whole = try scratch.bytes(name)
+    let key = try scratch.bytes(KeyFile.name)
     let length = refusal("b").frame().count
     for index in (whole.count - length)..<whole.count {
       var flipped = whole
       flipped[index] ^= 1 << UInt8(index % 8)
       try scratch.put(flipped, name)
+      try scratch.unsay(key)
       try scratch.write([])
       let records = try scratch.records()
       #expect(records.map(\.kind) == [.refusal, .repair], "byte \(index)")
@@ -62,6 +69,9 @@ import Testing
     #expect(
       items[1] == .damaged(segment: 1, offset: UInt64(SegmentHeader.length + length), length: UInt64(length)))
     #expect(try scratch.records().map(\.sequence) == [1, 3, 4])
+    let verified = try scratch.verified()
+    #expect(verified.firstBad == 2 && verified.missing == [Verification.Range(first: 2, last: 2)])
+    #expect(verified.findings.map(\.kind) == [.damaged] && verified.unverified == 1, "what follows is intact")
     #expect(try JournalReader.newest(10, directory: scratch.path).count == 4)
   }
 
@@ -79,7 +89,7 @@ import Testing
     for length in 0...SegmentHeader.length - 1 {
       let scratch = try Scratch()
       try scratch.write([refusal("a")])
-      let head = SegmentHeader(marker: 1, first: 2, created: 3).encoded()
+      let head = [UInt8](repeating: 0, count: SegmentHeader.length)
       try scratch.put(Array(head[..<length]), "journal-00000000000000000002.pj")
       try scratch.write([refusal("b")])
       let records = try scratch.records()
@@ -102,6 +112,8 @@ import Testing
     let records = try scratch.records()
     #expect(records.map(\.kind) == [.repair, .refusal])
     #expect((records.first?.sequence ?? 0) > 3)
+    let verified = try scratch.verified()
+    #expect(verified.integrity == .violated && verified.completeness == .incomplete && verified.firstBad == 1)
   }
 
   @Test func `a whole record inside a name is not taken for one when the record around it is damaged`() throws {
@@ -150,8 +162,10 @@ import Testing
     for _ in 0..<20 { _ = journal.submit(refusal("later"), durability: .none) }
     journal.stop()
     let whole = try scratch.bytes(name)
+    let key = try scratch.bytes(KeyFile.name)
     for length in acknowledged...whole.count {
       try scratch.put(Array(whole[..<length]), name)
+      try scratch.unsay(key)
       try scratch.write([])
       #expect(try scratch.records().first?.object == "sure", "length \(length)")
     }

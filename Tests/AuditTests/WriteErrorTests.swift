@@ -40,6 +40,8 @@ import Testing
     for (record, following) in zip(records, records.dropFirst()) {
       #expect(following.sequence == record.nextSequence, "no number is missing without a word")
     }
+    let verified = try scratch.verified()
+    #expect(verified.integrity == .intact && verified.missing.isEmpty, "\(verified.lines)")
   }
 
   @Test func `a grant whose sync failed is superseded even where the file cannot be cut`() throws {
@@ -69,6 +71,8 @@ import Testing
       #expect(records.map(\.kind).prefix(2) == [.refusal, .gap])
       #expect(records.contains { $0.kind == .repair && $0.errno == EIO })
     }
+    let verified = try scratch.verified()
+    #expect(verified.integrity == .intact && verified.completeness == .repaired, "\(verified.lines)")
   }
 
   @Test func `refusals beyond the capacity become a gap while writing fails`() throws {
@@ -95,6 +99,8 @@ import Testing
     #expect(kept + counted == 200)
     #expect(counted == journal.counters.dropped)
     #expect(records.last?.nextSequence == 201)
+    let verified = try scratch.verified()
+    #expect(verified.isGood && verified.dropped == counted)
   }
 
   @Test func `a full disk fails grants, keeps what was acknowledged and recovers`() throws {
@@ -136,6 +142,10 @@ import Testing
     for (record, following) in zip(records, records.dropFirst()) {
       #expect(following.sequence == record.nextSequence)
     }
+    let verified = try scratch.verified()
+    #expect(verified.integrity == .intact && verified.missing.isEmpty, "\(verified.lines)")
+    #expect(verified.completeness == .repaired || verified.repairs.isEmpty)
+    #expect(verified.dropped > 0)
   }
 }
 

@@ -1,5 +1,6 @@
 import Authority
 import Instructions
+import TestSupport
 import Testing
 
 /// Random policies and askers against an evaluator that is written for reading, not for use.
@@ -87,6 +88,7 @@ import Testing
     scene.subject.pidNamespace = one(20) ? nil : one(4) ? Scene.container : Scene.host
     scene.subject.networkNamespace = one(20) ? nil : one(4) ? Scene.container : Scene.host
     if one(2) { scene.paths.insert(.direct) }
+    scene.isBlockDevice = one(8) ? nil : one(2)
     if one(2) { scene.paths.insert(.handover) }
     return scene
   }
@@ -150,8 +152,11 @@ import Testing
     }
     if !application.traceable, subject.traced == true { return "refused tracer" }
     if descends, rule?.onFork == .deny { return "refused fork-denied" }
-    if rule?.recallAccepted == true { return "refused path-unavailable" }
-    let direct = scene.paths.contains(.direct)
+    let operations = wanted.isEmpty || door == .run ? names : Set(wanted.names)
+    // Writing to an image file, and what cannot be looked at, the kernel cannot hold anybody to.
+    let direct =
+      scene.paths.contains(.direct) && scene.isBlockDevice != nil
+      && (scene.isBlockDevice == true || !operations.contains("write"))
     let choice = rule?.path ?? .any
     var path = "mediated"
     if door == .run {
@@ -169,9 +174,8 @@ import Testing
     } else if choice == .any, direct {
       path = "direct"
     }
+    if rule?.recallAccepted == true, path != "direct" { return "refused path-unavailable" }
     let fork = rule?.onFork ?? (door == .run ? .inherit : .revalidate)
-    // A program that cannot ask again gets all at once.
-    let operations = wanted.isEmpty || door == .run ? names : Set(wanted.names)
     let ordered = Opcode.allCases.map(\.name).filter(operations.contains)
     return "authorized: \(application.name) \(ordered) \(path) \(fork)"
   }

@@ -15,6 +15,8 @@ struct Scene {
     executable: nginx, cgroup: "/system.slice/nginx.service", pidNamespace: host, networkNamespace: host, traced: false)
   var identities = ["/usr/sbin/nginx": nginx, "/usr/bin/python3": python, "/run/ns/c": container]
   var paths: Set<OperationPath> = [.mediated]
+  /// Whether the disk's path names a block device; nil: it cannot be found out.
+  var isBlockDevice: Bool? = true
   var now: UInt64 = 1_000_000_000
 
   /// One application `shop` (user 33) with one grant.
@@ -30,10 +32,10 @@ struct Scene {
   }
 
   func facts() -> MachineFacts {
-    let identities = identities
+    let (identities, isBlockDevice) = (identities, isBlockDevice)
     return MachineFacts(
-      pidNamespace: Scene.host, networkNamespace: Scene.host, availablePaths: paths, now: now
-    ) { identities[$0] }
+      pidNamespace: Scene.host, networkNamespace: Scene.host, availablePaths: paths, now: now,
+      isBlockDevice: { _ in isBlockDevice }, identity: { identities[$0] })
   }
 
   func open(
@@ -65,17 +67,4 @@ extension Judgement {
 
   /// The reason and detail that the asker is told; nil: authorized.
   var told: [String]? { refusal.map { [$0.told.reason.name, $0.told.detail.name] } }
-}
-
-/// A repeatable generator: Steele, Lea and Flood's SplitMix64.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
 }

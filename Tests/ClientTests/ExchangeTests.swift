@@ -28,7 +28,7 @@ func memoryDisk(_ size: Int) -> FakeBroker.Answerer {
 
 func bytes(_ range: Range<Int>) -> [UInt8] { range.map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) } }
 
-func read(_ channel: Channel, _ count: Int, at offset: UInt64 = 0) throws -> [UInt8] {
+func read(_ channel: any OpenedObject, _ count: Int, at offset: UInt64 = 0) throws -> [UInt8] {
   var buffer = [UInt8](repeating: 0xEE, count: count)
   var span = buffer.mutableSpan
   let got = try channel.read(into: &span, at: offset)
@@ -83,6 +83,19 @@ func failure(_ body: () throws -> Void) -> PosternError? {
       let channel = try PosternConnection(path: broker.path).open("disk")
       let data = [UInt8](repeating: 1, count: 2 * Bounds.payload)
       #expect(try channel.write(data.span) == Bounds.payload)
+    }
+  }
+
+  @Test func `a device request answers with a number and a structure of another size`() throws {
+    let broker = try FakeBroker(kind: .bus) { frames, channel in
+      for frame in frames { channel.complete([frame.done([1, 2, 3, 4], result: 0)]) }
+    }
+    try broker.serving {
+      let channel = try PosternConnection(path: broker.path).open("pad")
+      var argument: [UInt8] = [0, 0, 0, 0]
+      var span = argument.mutableSpan
+      #expect(try channel.control(0x8004_4801, argument: [UInt8]().span, into: &span) == 0)
+      #expect(argument == [1, 2, 3, 4])
     }
   }
 

@@ -3,6 +3,7 @@ import Instructions
 import Linux
 import Postern
 import Synchronization
+import TestSupport
 import Testing
 import Wire
 
@@ -211,17 +212,4 @@ func settled() throws { _ = try isReadable(-1, timeoutMilliseconds: 120) }
 
 func descriptorCount() throws -> Int {
   try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
-}
-
-/// A small generator whose sequence is the same everywhere.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-    return value ^ value >> 31
-  }
 }

@@ -67,7 +67,7 @@ final class FakeListener: Sendable {
 }
 
 /// Whether a connection was there; it is closed at once.
-func accepts(_ channel: Channel, nonblocking: Bool) throws -> Bool {
+func accepts(_ channel: any OpenedObject, nonblocking: Bool) throws -> Bool {
   switch try channel.accept(nonblocking: nonblocking) {
   case .some(let accepted):
     _ = consume accepted
@@ -77,7 +77,7 @@ func accepts(_ channel: Channel, nonblocking: Bool) throws -> Bool {
 }
 
 @Suite struct ReadinessTests {
-  private func serving(_ body: (FakeListener, Channel) throws -> Void) throws {
+  private func serving(_ body: (FakeListener, any OpenedObject) throws -> Void) throws {
     let listener = FakeListener()
     let broker = try FakeBroker(kind: .socket, answer: listener.answerer)
     try broker.serving {
@@ -88,7 +88,7 @@ func accepts(_ channel: Channel, nonblocking: Bool) throws -> Bool {
     }
   }
 
-  private func readable(_ channel: Channel, within milliseconds: Int32 = 1000) throws -> Bool {
+  private func readable(_ channel: any OpenedObject, within milliseconds: Int32 = 1000) throws -> Bool {
     try isReadable(channel.number, timeoutMilliseconds: milliseconds)
   }
 
@@ -172,7 +172,7 @@ func accepts(_ channel: Channel, nonblocking: Bool) throws -> Bool {
       ])
     }
     try broker.serving {
-      let channel = try PosternConnection(path: broker.path).open("disk")
+      let channel = try #require(try PosternConnection(path: broker.path).open("disk") as? Channel)
       try #expect(read(channel, 1) == [7])
       #expect(channel.endedBecause == .revoked)
       try #expect(read(channel, 1) == [7])

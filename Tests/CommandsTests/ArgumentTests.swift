@@ -21,7 +21,8 @@ import Testing
     ["revoke", "--all", "--timeout", "-1"], ["revoke", "--all", "--timeout", "."], ["revoke", "--association", "x"],
     ["open", "x"], ["run", "x"], ["run"], ["run", "--"], ["open", "--", "true"], ["open", "a,a", "--", "true"],
     ["open", "a,", "--", "true"], ["open", "a:b", "--", "true"], ["run", "--object", "", "--", "true"],
-    ["audit", "why", "1"],
+    ["audit", "whither", "1"], ["audit", "why"], ["audit", "why", "0"], ["audit", "list", "--format", "csv"],
+    ["audit", "stats", "--by", "colour"],
     ["run", "--learn"], ["run", "--learn", "--dry-run", "--", "true"], ["run", "--output", "x", "--", "true"],
     ["run", "--learn", "--object", "x", "--", "true"], ["run", "--learn", "--output", "", "--", "true"],
   ])

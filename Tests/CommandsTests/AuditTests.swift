@@ -100,7 +100,7 @@ extension RecordedSurroundings {
     let surroundings = RecordedSurroundings()
     #expect(surroundings.run("audit", "list", "--object", "other", "--socket", broker.path) == .done)
     #expect(surroundings.output == [])
-    #expect(surroundings.complained.contains("no records match"))
+    #expect(surroundings.complained.contains("no record at all has --object other"))
   }
 
   @Test func `an empty journal says whose records would be shown`() throws {
@@ -128,6 +128,77 @@ extension RecordedSurroundings {
     let surroundings = RecordedSurroundings()
     surroundings.run("audit", "follow", "--newest", "2", "--format", "json", "--socket", broker.path)
     #expect(try surroundings.lines().map { $0["sequence"] as? Int } == [9, 10])
+  }
+
+  @Test func `each filter is asked of the records`() throws {
+    let broker = try journal(10)
+    for (words, count) in [
+      (["--verdict", "refused"], 10), (["--verdict", "allowed"], 0), (["--kind", "refusal"], 10),
+      (["--user", "1000"], 10),
+      (["--user", "root"], 0), (["--pid", "77"], 10), (["--path", "mediated"], 10), (["--path", "direct"], 0),
+      (["--operation", "read"], 10), (["--operation", "write"], 0), (["--executable", "cat"], 0),
+      (["--reason", "limit", "--object", "scratch"], 5),
+    ] {
+      let surroundings = RecordedSurroundings()
+      _ = Invocation.run(["audit", "list", "--format", "json", "--socket", broker.path] + words, in: surroundings)
+      #expect(try surroundings.lines().count == count, "\(words)")
+      #expect(surroundings.complained.contains("none of 10 records matches") == (count == 0))
+    }
+  }
+
+  @Test func `list with follow goes on where it ended`() throws {
+    let broker = try journal(4)
+    let surroundings = RecordedSurroundings()
+    // The end of the test: the broker goes away.
+    #expect(
+      surroundings.run("audit", "list", "--follow", "--format", "json", "--socket", broker.path) == .unreachable)
+    #expect(try surroundings.lines().map { $0["sequence"] as? Int } == [1, 2, 3, 4])
+  }
+
+  @Test func `stats counts, with first and last seen and a drawing`() throws {
+    let broker = try journal(10)
+    let surroundings = RecordedSurroundings()
+    #expect(surroundings.run("audit", "stats", "--by", "reason,application", "--socket", broker.path) == .done)
+    let lines = surroundings.printed.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines[0].hasPrefix("1 ██████████"))
+    #expect(lines[5].contains("2023-11-14T22:13:21Z … 2023-11-14T22:13:30Z, 1 s a bar"))
+    #expect(lines[7] == "REASON     APPLICATION   COUNT  FIRST SEEN            LAST SEEN")
+    #expect(lines[8] == "limit      shop\\x1b[31m      5  2023-11-14T22:13:21Z  2023-11-14T22:13:29Z")
+    #expect(!surroundings.output.contains(0x1B))
+    let json = RecordedSurroundings()
+    json.run("audit", "stats", "--by", "reason", "--top", "1", "--format", "json", "--socket", broker.path)
+    let object = try #require(try json.lines().first)
+    #expect(object["records"] as? Int == 10)
+    #expect(object["groupCount"] as? Int == 2)
+    #expect((object["groups"] as? [[String: Any]])?.first?["count"] as? Int == 5)
+  }
+
+  @Test func `why retells a record without the policy, and says that it could not ask it`() throws {
+    let broker = try journal(10)
+    let surroundings = RecordedSurroundings()
+    #expect(surroundings.run("audit", "why", "3", "--socket", broker.path) == .done)
+    let text = surroundings.printed
+    #expect(text.hasPrefix("record  3, 2023-11-14T22:13:23.000000000Z: refusal, limit, EPERM\n"))
+    #expect(text.contains("\nwhy     limit: an operand is outside the limits"))
+    #expect(text.contains("\nbefore  1  2023-11-14"))
+    #expect(text.contains("\nnow     unknown: "))
+    let none = RecordedSurroundings()
+    #expect(none.run("audit", "why", "11", "--socket", broker.path) == .denied)
+    #expect(none.complained.contains("there is no record 11"))
+  }
+
+  @Test func `export writes a line a record in each format`() throws {
+    let broker = try journal(3)
+    for (format, start, lines) in [
+      ("jsonl", "{\"sequence\":1,", 3), ("csv", "sequence,time,", 4), ("cef", "CEF:0|Postern|posternd|", 3),
+      ("audit", "type=USER_AVC msg=audit(1700000001.000:1): ", 3),
+    ] {
+      let surroundings = RecordedSurroundings()
+      #expect(surroundings.run("audit", "export", "--format", format, "--socket", broker.path) == .done)
+      #expect(surroundings.printed.hasPrefix(start), "\(surroundings.printed)")
+      #expect(surroundings.printed.unicodeScalars.count { $0 == "\n" } == lines)
+      #expect(!surroundings.output.contains(0x1B))
+    }
   }
 
   @Test func `a record that cannot be read is said and exits 70, the others are shown`() throws {

@@ -22,6 +22,16 @@ import Wire
     #expect(!text.contains("\"oneNanoseconds\":0") && !text.contains("\"pingPongNanoseconds\":0"))
   }
 
+  @Test func `bench asks for the path that it measures`() throws {
+    let broker = try FakeBroker(length: 8) { _, _ in .refused(.operation) }
+    RecordedSurroundings().run("bench", "scratch", "--rounds", "3", "--socket", broker.path)
+    guard case .open(let open)? = broker.requests.first else {
+      Issue.record("\(broker.requests)")
+      return
+    }
+    #expect(open.path == .mediated)
+  }
+
   @Test func `bench of an object that refuses says so and is denied`() throws {
     let broker = try disk(.refused(.revoked))
     let surroundings = RecordedSurroundings()

@@ -65,13 +65,24 @@ final class FakeBroker: Sendable {
     }
   }
 
+  /// A broker with one object on the path direct, which can be opened once.
+  ///
+  /// - Parameter direct: the object's own descriptor.
+  convenience init(kind: ObjectKind, length: UInt64, direct: consuming Descriptor) throws {
+    let held = SharedDescriptor(direct)
+    try self.init(
+      admin: true, kind: kind, length: length, direct: held, perform: { _, _ in .refused(.operation) },
+      answer: { request in if case .release = request { [.done] } else { [] } })
+  }
+
   /// A broker with one object, which everyone may open.
   convenience init(kind: ObjectKind = .disk, length: UInt64 = 0, perform: @escaping Perform) throws {
     try self.init(admin: true, kind: kind, length: length, perform: perform, answer: { _ in [] })
   }
 
   private init(
-    admin: Bool, kind: ObjectKind, length: UInt64, path: String? = nil, perform: @escaping Perform,
+    admin: Bool, kind: ObjectKind, length: UInt64, path: String? = nil, direct: SharedDescriptor? = nil,
+    perform: @escaping Perform,
     notified: @escaping Notified = { _ in .letThrough }, answer: @escaping Answer
   ) throws {
     self.path = path ?? FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString.prefix(8)).sock"
@@ -79,7 +90,8 @@ final class FakeBroker: Sendable {
     let listener = try MessageSocket.listen(at: self.path, mode: 0o666)
     let loop = FakeBrokerLoop(
       welcome: Welcome(broker: "posternd", features: [.mediated], admin: admin), kind: kind, length: length,
-      perform: perform, answer: answer, notified: notified, listener: listener, stop: try stop.descriptor.duplicate()
+      direct: direct, perform: perform, answer: answer, notified: notified, listener: listener,
+      stop: try stop.descriptor.duplicate()
     )
     _ = try Thread("fake-broker") { [weak self] in
       loop.run { request in self?.log.withLock { $0.append(request) } }
@@ -99,6 +111,8 @@ private final class FakeBrokerLoop: Sendable {
   let welcome: Welcome
   let kind: ObjectKind
   let length: UInt64
+  /// Given out once; nil: a channel is.
+  let direct: SharedDescriptor?
   let perform: FakeBroker.Perform
   let answer: FakeBroker.Answer
   let notified: FakeBroker.Notified
@@ -106,13 +120,15 @@ private final class FakeBrokerLoop: Sendable {
   let stop: Descriptor
 
   init(
-    welcome: Welcome, kind: ObjectKind, length: UInt64, perform: @escaping FakeBroker.Perform,
-    answer: @escaping FakeBroker.Answer, notified: @escaping FakeBroker.Notified, listener: consuming Descriptor,
+    welcome: Welcome, kind: ObjectKind, length: UInt64, direct: SharedDescriptor?,
+    perform: @escaping FakeBroker.Perform, answer: @escaping FakeBroker.Answer, notified: @escaping FakeBroker.Notified,
+    listener: consuming Descriptor,
     stop: consuming Descriptor
   ) {
     self.welcome = welcome
     self.kind = kind
     self.length = length
+    self.direct = direct
     self.perform = perform
     self.answer = answer
     self.notified = notified
@@ -154,7 +170,9 @@ private final class FakeBrokerLoop: Sendable {
           if replies.isEmpty { control = nil }
           for reply in replies {
             var attached: Descriptor?
-            if case .opened = reply {
+            if case .opened(let opened) = reply, opened.path == .direct {
+              attached = direct?.take()
+            } else if case .opened = reply {
               let pair = try MessageSocket.pair(bufferSize: 1 << 20)
               attached = try pair.second.duplicate()
               let end = try pair.first.duplicate()
@@ -204,8 +222,9 @@ private final class FakeBrokerLoop: Sendable {
       return [
         .opened(
           Opened(
-            association: AssociationID(rawValue: 1), channel: 1, object: ObjectID(rawValue: 1), kind: kind,
-            path: .mediated, operations: kind.operations, generation: 1, expiry: 0, rangeLength: length,
+            association: AssociationID(rawValue: 1), channel: direct == nil ? 1 : 0, object: ObjectID(rawValue: 1),
+            kind: kind, path: direct == nil ? .mediated : .direct, operations: kind.operations, generation: 1,
+            expiry: 0, rangeLength: length,
             maximumPayload: UInt32(Bounds.payload)))
       ]
     default: return answer(request)

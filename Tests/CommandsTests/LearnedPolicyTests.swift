@@ -2,6 +2,7 @@ import Authority
 import Foundation
 import Instructions
 import Policy
+import TestSupport
 import Testing
 
 @testable import PosternCommands
@@ -149,7 +150,7 @@ private func read(_ text: String) throws -> PolicyModel {
 
   @Test func `whatever is seen, the reader takes it`() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = Seeded(state: seed)
+    var random = SplitMix(state: seed)
     let paths = [
       "/dev/sd\u{e4}", "/dev/.x", "/dev/-", "/dev/a b", "/dev/\u{7f}", "/dev/" + String(repeating: "n", count: 200),
     ]
@@ -181,15 +182,3 @@ private func read(_ text: String) throws -> PolicyModel {
 }
 
 private struct Unexpected: Error {}
-
-/// splitmix64
-private struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}

@@ -49,7 +49,9 @@ private let pattern = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $
   @Test func `read asks for the operation read alone`() throws {
     let broker = try disk([1])
     RecordedSurroundings().run("read", "scratch", "--socket", broker.path)
-    #expect(broker.requests.first == .open(Open(object: "scratch", operations: OperationSet(.read))))
+    #expect(
+      broker.requests.first
+        == .open(Open(object: "scratch", operations: OperationSet(.read), accepts: [.direct, .ring])))
   }
 
   @Test func `what was read before an error is written, and the exit code is the error's`() throws {

@@ -4,18 +4,24 @@ import Instructions
 import Linux
 import Testing
 
-/// One vector on its way through a `SimulatedEntity`.
+/// One vector on its way through an entity.
 struct Story {
-  private(set) var entity: SimulatedEntity
+  private let make: (SimulatedEntity) throws -> CheckedEntity
+  private(set) var checked: CheckedEntity
+  private var entity: any AuthorizationEntity { checked.entity }
   private var limits: [String: LimitsID] = [:]
 
-  init() throws { entity = try SimulatedEntity() }
+  init(_ make: @escaping (SimulatedEntity) throws -> CheckedEntity = CheckedEntity.init) throws {
+    self.make = make
+    checked = try make(try SimulatedEntity())
+  }
 
   /// What the step came to, in the words of vectors.txt.
   mutating func run(_ step: Vector.Step) throws -> String {
     switch step.words[0] {
     case "table":
-      entity = try SimulatedEntity(EntityTable.Capacity(associations: UInt32(step.number("associations", 0))))
+      checked = try make(
+        try SimulatedEntity(EntityTable.Capacity(associations: UInt32(step.number("associations", 0)))))
     case "object": _ = try entity.addObject(object(step))
     case "replace": _ = try entity.replaceObject(object(step))
     case "remove": _ = try entity.removeObject(try object(step).id)
@@ -142,7 +148,7 @@ struct Story {
       object: ObjectID(rawValue: try #require(UInt32(step.words[2]))),
       operands: operands)
     let issuer: Issuer = step.value("issuer") == "kernel" ? .kernel : .process(try process(step.words[1]))
-    let decision = entity.check(
+    let decision = checked.check(
       instruction, issuer: issuer, now: now(step), visible: !step.has("hidden"), failed: failed(step))
     switch decision.verdict() {
     case .granted(let grant):

@@ -152,6 +152,8 @@ import Wire
       #expect(
         Target.eventually { (try? target.expectGrant()) != nil }, "the broker does not recover")
       #expect(try target.postern("status").output.contains("audit-dropped"))
+      let verified = try target.postern("audit", "verify", "--format", "json")
+      #expect(verified.status != 65 && verified.output.contains(#""missing":[]"#), "\(verified)")
     }
   }
 }

@@ -26,6 +26,21 @@ private struct CacheWithoutSender {
 }
 
 @Suite struct InterpreterTests {
+  @Test func `what a session held is let go of when it is retired, whoever keeps a channel of it open`() throws {
+    let session: Mediation.Session
+    weak var held: FakeObject?
+    do {
+      let object = try FakeObject()
+      held = object
+      session = Mediation.Session(id: 1, objectID: Bench.object, object: object)
+    }
+    #expect(held != nil)
+    session.retire()
+    #expect(held == nil)
+    #expect(session.isRecalled)
+    #expect(session.object.readiness == nil)
+  }
+
   @Test func `a child right after its parent does not get its parent's verdict`() throws {
     let bench = try Bench()
     try bench.send([InstructionFrame(.listen, 1)])

@@ -129,7 +129,7 @@ import Testing
   }
 
   @Test(arguments: [
-    [], [0x80, 6, 0, 1, 0, 0, 18], [0x80, 6, 0, 1, 0, 0, 18, 0, 1], [0x21, 9, 0, 2, 0, 0, 2, 0, 1],
+    [], [0x80, 6, 0, 1, 0, 0, 18], [0x21, 9, 0, 2, 0, 0, 2, 0], [0x21, 9, 0, 2, 0, 0, 2, 0, 1],
     [0x21, 9, 0, 2, 0, 0, 2, 0, 1, 2, 3],
   ])
   func `a control transfer whose data is not what the packet announces is EINVAL`(payload: [UInt8]) throws {
@@ -145,11 +145,22 @@ import Testing
   }
 
   @Test(arguments: [
-    [], [0x81, 0, 0, 0, 64, 0, 0], [0x81, 0, 0, 0, 64, 0, 0, 0, 1], [0x01, 0, 0, 0, 2, 0, 0, 0, 1],
+    [], [0x81, 0, 0, 0, 64, 0, 0], [0x01, 0, 0, 0, 2, 0, 0, 0, 1],
     [0x81, 0, 0, 0, 1, 0, 1, 0], [0x81, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
   ])
   func `a bulk transfer that is not what it announces, or too long, is EINVAL`(payload: [UInt8]) throws {
     #expect(try open().run(.control, payload, request: bulk, room: 1 << 20) == (.failed(EINVAL), []))
+  }
+
+  @Test func `one buffer for both ways may be longer than what goes in`() throws {
+    let device = try open()
+    let room = Array(repeating: UInt8(0), count: 10)
+    #expect(device.run(.control, [0x80, 6, 0, 1, 0, 0, 18, 0] + room, request: control) == (.failed(ENOTTY), []))
+    #expect(device.run(.control, [0x81, 0, 0, 0, 18, 0, 0, 0] + room, request: bulk) == (.failed(ENOTTY), []))
+    let pad = BusObject.hid(try BusDevice(path: "/dev/null"))
+    let size = try #require(BusControl(name: "HIDIOCGRDESCSIZE", on: .hid)).request
+    #expect(pad.run(.control, [0, 0, 0, 0], request: size) == (.failed(ENOTTY), []))
+    #expect(pad.run(.control, [0, 0, 0], request: size) == (.failed(EINVAL), []))
   }
 
   @Test func `data for which there is no room is EINVAL`() throws {

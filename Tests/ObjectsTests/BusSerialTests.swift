@@ -162,7 +162,7 @@ private func gathers(from writer: BusDevice, to reader: BusDevice) throws {
 
   @Test func `control with bytes of another size, or without room, is EINVAL`() throws {
     let b = try simulated(.uartB, buses)
-    #expect(b.run(.control, [0, 0, 0, 0], request: try request("FIONREAD")) == (.failed(EINVAL), []))
+    #expect(b.run(.control, [0, 0, 0], request: try request("FIONREAD")) == (.failed(EINVAL), []))
     #expect(b.run(.control, [0, 0, 0], request: try request("TCFLSH")) == (.failed(EINVAL), []))
     #expect(b.run(.control, request: try request("TCFLSH")) == (.failed(EINVAL), []))
     #expect(b.run(.control, request: try request("FIONREAD"), room: 3) == (.failed(EINVAL), []))

@@ -111,4 +111,13 @@ struct DiskBlockDeviceTests {
     try run("losetup", "--set-capacity", device.path)
     #expect(!disk.isCurrent())
   }
+
+  @Test func `a read where the device has ended since is an error, not the end`() throws {
+    let device = try LoopDevice(over: folder.path("image"))
+    let disk = try open(device)
+    try run("truncate", "--size=128K", folder.path("image"))
+    try run("losetup", "--set-capacity", device.path)
+    #expect(disk.run(.read, offset: 128 << 10, length: 512).outcome == .failed(ENXIO))
+    #expect(disk.run(.read, offset: 0, length: 512).outcome == .done(512))
+  }
 }

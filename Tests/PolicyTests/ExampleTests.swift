@@ -55,8 +55,7 @@ import Testing
     #expect(
       lines(Self.contract) == [
         // It stands in a grant for a socket, to show the key.
-        "p.yaml:39:5: warning: range means nothing for \"web\", which is a tcp socket",
-        "p.yaml:42:80: warning: sinks is not in this version: nothing is sent",
+        "p.yaml:39:5: warning: range means nothing for \"web\", which is a tcp socket"
       ])
     let model = try model(Self.contract)
     #expect(model.objects.count == 10)
@@ -69,7 +68,7 @@ extension ExampleTests {
     let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("packaging/policy.example.yaml")
     let text = try String(contentsOf: path, encoding: .utf8)
-    #expect(lines(text) == ["p.yaml:69:76: warning: sinks is not in this version: nothing is sent"])
+    #expect(lines(text) == [])
     let example = try model(text)
     let contract = try model(Self.contract)
     // It shows the contract's own objects and applications.

@@ -310,8 +310,7 @@ import Testing
         """#
     #expect(
       lines(text) == [
-        "p.yaml:11:60: warning: path: ring is not in this version: opens are refused",
-        "p.yaml:11:72: warning: accepted: recall is not in this version: opens are refused",
+        "p.yaml:11:72: warning: accepted: recall needs the path direct: opens are refused",
         "p.yaml:11:72: error: accepted: recall does not work on path: ring",
       ])
   }
@@ -320,18 +319,19 @@ import Testing
     let text =
       Self.base + #"""
           - { application: app, object: web, operations: [accept], path: mediated, handover: true, mmap: true, accepted: recall }
-          - { application: app, object: rw, operations: [read], path: direct, on-stuck-revoke: kill }
+          - { application: app, object: rw, operations: [read], path: mediated, on-stuck-revoke: kill }
           - { application: app, object: dns, operations: [receive], path: ring }
+          - { application: app, object: pad, operations: [control], path: ring }
 
         """#
     #expect(
       lines(text) == [
         "p.yaml:11:60: warning: this path excludes handover: true",
-        "p.yaml:11:92: warning: mmap: true is not in this version: nothing is mapped",
-        "p.yaml:11:104: warning: accepted: recall is not in this version: opens are refused",
-        "p.yaml:12:57: warning: path: direct is not in this version: opens are refused",
-        "p.yaml:12:71: warning: on-stuck-revoke: kill has an effect only on what is handed over (handover: true)",
-        "p.yaml:13:61: warning: path: ring is not in this version: opens are refused",
+        "p.yaml:11:92: warning: mmap: true needs the path direct: nothing is mapped",
+        "p.yaml:11:104: warning: accepted: recall needs the path direct: opens are refused",
+        "p.yaml:12:73: warning: on-stuck-revoke: kill has no effect on the path mediated: the broker itself performs",
+        "p.yaml:14:61: warning: path: ring does not take all of this grant: a bus: nothing takes its device back while the "
+          + "application holds its ring's lock",
       ])
   }
 

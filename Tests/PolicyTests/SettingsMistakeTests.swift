@@ -43,17 +43,38 @@ import Testing
         "p.yaml:2:34: error: a segment of 1024 bytes is out of range; expected 4KiB to 1TiB",
         "p.yaml:2:48: error: a single value stands here; expected a list of record fields, such as [executable, cgroup]",
         "p.yaml:2:69: error: there is no group \"no-group\" on this machine; expected the name or number of a group",
-        "p.yaml:2:79: warning: sinks is not in this version: nothing is sent",
         "p.yaml:2:87: error: \"journal\" is not known for sinks; did you mean \"journald\"?",
         "p.yaml:2:106: error: \"journald\" stands twice in sinks",
       ])
   }
 
-  @Test func `redacting nothing is fine, and anything is an error: this version would write it down`() {
-    #expect(lines("version: 1\naudit: { redact: [] }\n") == [])
+  @Test func `what can be redacted, where records go and where checkpoints go is known`() {
+    let text =
+      #"""
+      version: 1
+      audit:
+        redact: [operands, address, executable, cgroup, message, grant]
+        sinks: [journald, syslog, "file:/var/log/postern.jsonl"]
+        checkpoints: /mnt/elsewhere
+
+      """#
+    #expect(lines(text) == [])
+    let wrong =
+      #"""
+      version: 1
+      audit:
+        redact: [operand, pid]
+        sinks: ["file:relative", sysslog]
+        checkpoints: elsewhere
+
+      """#
     #expect(
-      lines("version: 1\naudit: { redact: [executable] }\n") == [
-        "p.yaml:2:10: error: redact is not in this version: every record has all its fields; expected []"
+      lines(wrong) == [
+        "p.yaml:3:12: error: \"operand\" is not known for redact; did you mean \"operands\"?",
+        "p.yaml:3:21: error: \"pid\" is not known for redact; expected one of: operands, address, executable, cgroup, message, grant",
+        "p.yaml:4:11: error: \"file:relative\" is not known for sinks; expected file: and an absolute path",
+        "p.yaml:4:28: error: \"sysslog\" is not known for sinks; did you mean \"syslog\"?",
+        "p.yaml:5:16: error: \"elsewhere\" is not absolute; expected the absolute path of a directory",
       ])
   }
 

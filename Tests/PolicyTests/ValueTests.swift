@@ -255,7 +255,13 @@ import Testing
       version: 1
       admins: postern-admin
       limits: { connections-per-user: 1, requests-per-user: 2, objects-per-user: 3 }
-      audit: { retention: 30d, segment: 1MiB, redact: [], readers: audit-group, sinks: [journald] }
+      audit:
+        retention: 30d
+        segment: 1MiB
+        redact: [operands, cgroup]
+        readers: audit-group
+        sinks: [journald, "file:/var/log/p"]
+        checkpoints: /mnt/elsewhere
       """)
     #expect(model.admins == "postern-admin")
     #expect(model.adminsID == 990)
@@ -263,8 +269,8 @@ import Testing
     #expect(
       model.audit
         == AuditSettings(
-          retention: 30 * 86400, segment: 1 << 20, readers: "audit-group", sinks: ["journald"],
-          readersID: 991))
+          retention: 30 * 86400, segment: 1 << 20, redact: [.operands, .cgroup], readers: "audit-group",
+          sinks: [.journald, .file(path: "/var/log/p")], readersID: 991, checkpoints: "/mnt/elsewhere"))
   }
 
   @Test(arguments: [("30s", 30), ("15m", 900), ("8h", 28800), ("90d", 7_776_000), ("0", 0)] as [(String, UInt64)])

@@ -7,11 +7,19 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <postern.h>
 #include <unistd.h>
 
 #include "../../kmodule-sim/include/postern_abi.h"
 #include "check.h"
+
+/* Both headers have these names; the library's are macros, and hide the others from here on. */
+enum {
+	ABI_MEDIATED = POSTERN_PATH_MEDIATED,
+	ABI_RING = POSTERN_PATH_RING,
+	ABI_DIRECT = POSTERN_PATH_DIRECT,
+	ABI_HANDOVER = POSTERN_PATH_HANDOVER,
+};
+#include <postern.h>
 
 /* The library's numbers are those of the entity. */
 #define SAME_OPERATION(name) _Static_assert(POSTERN_##name == UINT32_C(1) << POSTERN_OP_##name, #name)
@@ -44,6 +52,11 @@ SAME_REASON(LIMIT);
 SAME_REASON(BUSY);
 SAME_REASON(QUOTA);
 SAME_REASON(REFUSED);
+#define SAME_PATH(name) _Static_assert((int)POSTERN_PATH_##name == (int)ABI_##name, #name)
+SAME_PATH(MEDIATED);
+SAME_PATH(RING);
+SAME_PATH(DIRECT);
+SAME_PATH(HANDOVER);
 
 int main(int argc, char **argv)
 {

@@ -11,8 +11,12 @@ public enum Programs {
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
       atexit { try? FileManager.default.removeItem(atPath: Programs.folderName) }
-      for product in ["posternd", "postern", "libLibPostern.so"] {
-        try FileManager.default.copyItem(atPath: products + "/" + product, toPath: path + "/" + product)
+      for product in ["posternd", "postern", "postern-audit-serve", "libLibPostern.so"] {
+        let places = [kept, products].compactMap(\.self).map { $0 + "/" + product }
+        let place = places.first { FileManager.default.fileExists(atPath: $0) } ?? product
+        // A virtual machine's disk has no room for a browser, and so no use for its server.
+        if place == product, product == "postern-audit-serve" { continue }
+        try FileManager.default.copyItem(atPath: place, toPath: path + "/" + product)
       }
       return .success(path)
     } catch {
@@ -41,13 +45,36 @@ public enum Programs {
     return try builds.withLock { failures in
       if let failure = failures[name] { throw failure }
       guard !FileManager.default.fileExists(atPath: path) else { return path }
-      do { try build(name, path) } catch {
+      do { try obtain(name, path) } catch {
         let failure = HarnessFailure(description: "\(name) cannot be built: \(error)")
         failures[name] = failure
         throw failure
       }
       return path
     }
+  }
+
+  /// Where programs are kept that an earlier run built, or this one will have built: a compiler takes minutes in a virtual machine. It
+  /// may hold the products too, in another build.
+  private static let kept = ProcessInfo.processInfo.environment["POSTERN_TEST_PROGRAMS"]
+
+  /// Every program that has a source.
+  public static var names: [String] {
+    get throws {
+      try sources.flatMap { try FileManager.default.contentsOfDirectory(atPath: $0) }.sorted().compactMap { file in
+        let name = URL(fileURLWithPath: file)
+        return ["c", "swift", "py"].contains(name.pathExtension) ? name.deletingPathExtension().lastPathComponent : nil
+      } + ["stranger"]
+    }
+  }
+
+  private static func obtain(_ name: String, _ path: String) throws {
+    guard let kept else { return try build(name, path) }
+    if FileManager.default.fileExists(atPath: kept + "/" + name) {
+      return try FileManager.default.copyItem(atPath: kept + "/" + name, toPath: path)
+    }
+    try build(name, path)
+    try FileManager.default.copyItem(atPath: path, toPath: kept + "/" + name)
   }
 
   private static func build(_ name: String, _ path: String) throws {
@@ -67,7 +94,8 @@ public enum Programs {
     let folder = try folder.get()
     let library =
       source.contains("/library")
-      ? ["-I", root + "/Sources/CPostern/include", "-L", folder, "-lLibPostern", "-Wl,-rpath,$ORIGIN"] : []
+      ? ["-I", root + "/Sources/CPostern/include", "-L", folder, "-lLibPostern", "-Wl,-rpath,$ORIGIN"]
+        + (source.contains("/library-ring") ? ["-luring"] : []) : []
     try Command.demand(
       ["/usr/bin/gcc", "-std=gnu11", "-O1", "-pthread", "-Wall", "-Wextra", "-Werror", "-o", output, source] + library)
   }

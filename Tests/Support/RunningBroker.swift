@@ -7,6 +7,8 @@ public final class RunningBroker {
   public let user: Account
   /// What it is started with beside its paths.
   public var options: [String] = []
+  /// How the policy is named to it; it is started in its folder.
+  public lazy var namedPolicy = policyPath
   private var process = Process()
 
   public var socket: String { folder + "/socket" }
@@ -33,8 +35,11 @@ public final class RunningBroker {
     process.executableURL = URL(fileURLWithPath: try Programs.path("launch"))
     process.arguments =
       user.prefix + [
-        try Programs.path("posternd"), "--policy", policyPath, "--socket", socket, "--state-dir", folder + "/state",
+        try Programs.path("posternd"), "--policy", namedPolicy, "--socket", socket, "--state-dir", folder + "/state",
       ] + options
+    // By this a test finds the processes that the broker has detached.
+    process.environment = ProcessInfo.processInfo.environment.merging(["POSTERN_TEST_FOLDER": folder]) { $1 }
+    process.currentDirectoryURL = URL(fileURLWithPath: folder)
     process.standardInput = FileHandle.nullDevice
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/errors"))
     try process.run()

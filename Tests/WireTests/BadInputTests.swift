@@ -123,6 +123,22 @@ import Testing
     #expect(throws: WireError.badValue(.operations)) { try Request.decode(bytes.span) }
   }
 
+  @Test(arguments: [0x01, 0x08, 0x10, 0x80] as [UInt8])
+  func `a path that cannot be chosen is an error in both directions`(bit: UInt8) throws {
+    #expect(throws: WireError.badValue(.path)) {
+      try Request.open(Open(object: "web", accepts: PathSet(rawValue: bit))).encode(id: 1)
+    }
+    var bytes = try Request.open(Open(object: "web")).encode(id: 1)
+    bytes[bytes.count - 1] = bit
+    #expect(throws: WireError.badValue(.path)) { try Request.decode(bytes.span) }
+  }
+
+  @Test func `an open that says nothing of the paths it accepts is an error`() throws {
+    var bytes = Array(try Request.open(Open(object: "web")).encode(id: 1).dropLast())
+    setLength(&bytes)
+    #expect(throws: WireError.truncated) { try Request.decode(bytes.span) }
+  }
+
   private func setLength(_ message: inout [UInt8]) {
     let length = UInt32(message.count - ControlHeader.size)
     for byte in 0..<4 { message[8 + byte] = UInt8(truncatingIfNeeded: length >> (8 * byte)) }

@@ -1,4 +1,5 @@
 import Instructions
+import struct TestSupport.SplitMix
 import Testing
 
 @testable import Wire
@@ -15,19 +16,10 @@ func withRandom(rounds: Int, _ body: (inout Seeded) throws -> Void) {
   }
 }
 
-/// SplitMix64: the same seed gives the same messages on every machine.
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
+typealias Seeded = SplitMix
 
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
+extension SplitMix {
+  init(seed: UInt64) { self.init(state: seed) }
 
   mutating func any<T: FixedWidthInteger & UnsignedInteger>(_ type: T.Type = T.self) -> T {
     // Boundaries are where codecs go wrong: every fourth number is one of the two ends.
@@ -79,7 +71,9 @@ extension Seeded {
     case .hello: .hello(Hello(version: max(1, any()), client: name()))
     case .open:
       .open(
-        Open(object: name(), operations: operations(), path: flip() ? nil : pick(OperationPath.self)))
+        Open(
+          object: name(), operations: operations(), path: flip() ? nil : pick(OperationPath.self),
+          accepts: PathSet(rawValue: any() & Open.choices.rawValue)))
     case .confirm: .confirm(Nonce(low: any(), high: any()))
     case .adopt: .adopt
     case .revalidate: .revalidate(channel: any())
@@ -102,6 +96,9 @@ extension Seeded {
     case .plan: .plan(PlanQuery(object: name(), cursor: any()))
     case .supervise: .supervise(calls())
     case .handOver: .handOver(HandOver(object: name(), operations: operations()))
+    case .revalidateObject: .revalidateObject(name())
+    case .release: .release(AssociationID(rawValue: any()))
+    case .enrol: .enrol(Enrol(nonce: Nonce(low: any(), high: any()), ring: any()))
     }
   }
 
@@ -149,6 +146,12 @@ extension Seeded {
         })
     case .plan: .plan(try page { $0.planRow() })
     case .supervised: .supervised
+    case .ringWanted: .ringWanted(Nonce(low: any(), high: any()))
+    case .enrolled:
+      .enrolled(
+        Enrolled(
+          association: AssociationID(rawValue: any()), object: ObjectID(rawValue: any()), kind: pick(), slot: any(),
+          operations: operations(), generation: any(), expiry: any(), rangeLength: any(), opcodes: any()))
     }
   }
 

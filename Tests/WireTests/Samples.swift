@@ -15,7 +15,7 @@ enum Samples {
 
   static let requests: [(name: String, id: UInt64, request: Request)] = [
     ("request hello", 1, .hello(Hello(client: "postern 0.1"))),
-    ("request open", 2, .open(Open(object: "web", operations: operations))),
+    ("request open", 2, .open(Open(object: "web", operations: operations, accepts: .direct))),
     ("request confirm", 3, .confirm(nonce)),
     ("request adopt", 4, .adopt),
     ("request revalidate", 5, .revalidate(channel: 10)),
@@ -36,12 +36,24 @@ enum Samples {
     ("request plan", 16, .plan(PlanQuery(object: "web"))),
     ("request supervise", 17, .supervise([.bind, .open])),
     ("request handOver", 18, .handOver(HandOver(object: "web", operations: operations))),
+    ("request revalidateObject", 19, .revalidateObject("web")),
+    ("request release", 20, .release(AssociationID(rawValue: 5))),
+    ("request enrol", 21, .enrol(Enrol(nonce: nonce, ring: 7))),
   ]
 
   static func replies() throws -> [(name: String, id: UInt64, reply: Reply)] {
     [
       ("reply welcome", 1, .welcome(Welcome(broker: "0.1.0", features: [.mediated, .handover], admin: true))),
       ("reply challenge", 2, .challenge(nonce)),
+      ("reply ringWanted", 3, .ringWanted(nonce)),
+      (
+        "reply enrolled", 21,
+        .enrolled(
+          Enrolled(
+            association: AssociationID(rawValue: 5), object: ObjectID(rawValue: 3), kind: .disk, slot: 0,
+            operations: OperationSet([.read]), generation: 1, expiry: hours8, rangeLength: 4096, opcodes: 0x1_8040_D8D3)
+        )
+      ),
       (
         "reply opened", 3,
         .opened(

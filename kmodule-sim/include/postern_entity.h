@@ -32,7 +32,7 @@ struct postern_association_info {
 };
 
 struct postern_object_arguments {
-	struct postern_object object; /* in; generation and counts out */
+	struct postern_object object; /* in, add: a generation to begin with, or 0; generation and counts out */
 	struct postern_association_info *dropped;
 	postern_u32 capacity;
 	postern_u32 count; /* how many live associations were dropped; more than capacity with -ENOSPC: nothing was changed */

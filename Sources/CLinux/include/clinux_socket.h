@@ -53,7 +53,13 @@ struct clinux_socket_facts {
 	uint8_t path[108];
 };
 
-/* All of them: the system call's result, or -1 and errno. Descriptors that they return are close-on-exec. */
+struct sockaddr_storage;
+
+/* The kernel's form of an address, and back; the size is 0, and the family, where there is none. */
+unsigned int clinux_socket_address(const struct clinux_address *from, struct sockaddr_storage *to);
+void clinux_flat_address(const struct sockaddr_storage *from, unsigned int size, struct clinux_address *to);
+
+/* All others: the system call's result, or -1 and errno. Descriptors that they return are close-on-exec. */
 
 /*
  * socket(2), non-blocking; namespace_path is a network namespace's file or NULL.
@@ -72,7 +78,8 @@ int clinux_socket_connect_address(int fd, const struct clinux_address *address);
 int clinux_socket_local_address(int fd, struct clinux_address *address);
 /* The accepted connection is blocking, as accept(2) gives it. */
 int clinux_socket_accept(int fd, struct clinux_address *address);
-ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, const struct clinux_address *address);
+/* Never raises SIGPIPE. */
+ssize_t clinux_socket_send(int fd, const void *bytes, size_t count, int flags, const struct clinux_address *address);
 ssize_t clinux_socket_receive(int fd, void *bytes, size_t capacity, int flags, struct clinux_address *address);
 
 /* ENOTSOCK for anything that is no socket. */
@@ -80,8 +87,9 @@ int clinux_socket_kind(int fd, struct clinux_socket_facts *facts);
 int clinux_socket_facts(int fd, struct clinux_socket_facts *facts);
 /*
  * Ends receiving and connecting for everybody who holds the socket, for good: a filter that drops everything, locked,
- * then shutdown(2). Both are done, whichever fails; where both were done before it succeeds again. EPERM: a holder has
- * locked a filter of its own before, or we have no CAP_NET_ADMIN for a TCP socket (net/core/sock.c of 2026).
+ * then shutdown(2), and what was queued before is thrown away. Filter and shutdown are done, whichever fails; where they
+ * were done before it succeeds again. EPERM: a holder has locked a filter of its own before, or we have no CAP_NET_ADMIN
+ * for a TCP socket (net/core/sock.c of 2026).
  */
 int clinux_socket_recall(int fd);
 
@@ -100,5 +108,16 @@ int clinux_file_punch_hole(int fd, off_t offset, off_t length);
 
 int clinux_block_geometry(int fd, struct clinux_block_geometry *geometry);
 int clinux_block_discard(int fd, uint64_t offset, uint64_t length);
+
+/*
+ * What the kernel calls a socket's protocol ("TCP", "UDPv6", "UNIX-STREAM"), with its NUL: the bytes stored, or -1.
+ * Unlike SO_TYPE it asks no security hook of a socket's, so it is told whatever may be done with the socket.
+ */
+ssize_t clinux_socket_protocol_name(int fd, char *name, size_t size);
+/*
+ * bind(2) on a socket that is bound already: 0 where the kernel would have allowed it, and nothing was changed. ENOTCONN
+ * where it is not bound.
+ */
+int clinux_socket_bind_again(int fd);
 
 #endif

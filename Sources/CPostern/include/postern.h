@@ -20,16 +20,28 @@
  *              -ENOTCONN     the broker has gone away; whether the operation was carried out is not known.
  *              -EPROTO       the broker sent what makes no sense; the descriptor is of no further use.
  *              Anything else is what the object itself answered (-EIO, -ENXIO, -ENOSPC ...).
+ * Paths.       The broker gives out a channel (mediated), or the object's own descriptor (direct) where the policy, the
+ *              object and the kernel allow it; postern_path() tells which. The calls are the same. What differs on the
+ *              path direct is said where it does; in short: each call is a plain system call that the kernel checks, so
+ *              read(2), send(2) and the like on the descriptor do the same; the descriptor's readiness is the object's
+ *              own; -EACCES, -EPERM and -ENOENT are refusals only where postern_last_reason() says so, since the object
+ *              itself can answer so too; POSTERN_PAYLOAD bounds batches only.
+ *              Path ring (only where the policy names it): the descriptor is an io_uring, and every call a request on it. Of a
+ *              socket no options, of a disk's info what the device that stands for the range says. After a revoke calls fail
+ *              with -EKEYREVOKED, or -EKEYEXPIRED where the expiry is past, also where the broker has ended.
  * Threads.     Every call may be made by any number of threads, on the same descriptor too.
  * fork(2).     A child may go on with the descriptors it inherited; its first call on one gets it a channel of its own
- *              and asks the broker to associate it. A child never reads its parent's answers. Not for children of
- *              vfork(2) or a bare clone(2): they get -EKEYEXPIRED. Descriptors are close-on-exec.
+ *              (path direct: it keeps the descriptor) and asks the broker to associate it. A child never reads its
+ *              parent's answers. Not for children of vfork(2) or a bare clone(2): they get -EKEYEXPIRED. Descriptors are
+ *              close-on-exec.
  * Signals.     No call is async-signal-safe, and fork() must not be called from a handler that interrupted one.
  *              Waiting calls go on after a handler has returned.
  * poll(2).     A descriptor is readable when accept, receive or wait can succeed, when a submitted instruction has
  *              completed, or when the broker has taken something back. It can be readable for nothing: use O_NONBLOCK.
  *              Only these functions, poll, select, epoll, fcntl(F_GETFL, F_SETFL, F_GETFD, F_SETFD) and close are for
  *              it: read(2) and the like take from the library what it needs. A dup(2) of it is not known here.
+ *              Path direct: it is readable and writable when the object is, and any system call may be made on it; one
+ *              on a dup(2) is checked likewise. O_NONBLOCK belongs to the object's open file, which forked children share.
  */
 #ifndef POSTERN_H
 #define POSTERN_H
@@ -74,6 +86,12 @@ extern "C" {
 #define POSTERN_BUSY	       9
 #define POSTERN_QUOTA	       10
 #define POSTERN_REFUSED	       11
+
+/* How operations travel: postern_path(). */
+#define POSTERN_PATH_MEDIATED 0
+#define POSTERN_PATH_RING     1
+#define POSTERN_PATH_DIRECT   2
+#define POSTERN_PATH_HANDOVER 3
 
 /* The most bytes in one instruction, either way. Reads and writes of disks of any length are split by the library. */
 #define POSTERN_PAYLOAD 65536
@@ -130,6 +148,8 @@ int postern_open(postern *connection, const char *object, uint32_t operations);
 /*
  * Closes a descriptor from postern_open(). The association ends with the last descriptor.
  *
+ * Path direct: the broker is told afterwards, which takes a fraction of a second where it does not answer. It cannot see
+ * a plain close(2): the association then ends with the process.
  * Calls of other threads that are waiting go on waiting, as with close(2). A plain close(2) is allowed too, but keeps
  * some memory until the number is given out again.
  */
@@ -142,12 +162,21 @@ int postern_close(int fd);
  */
 int postern_revalidate(int fd);
 
+/*
+ * The path that the descriptor has, a POSTERN_PATH_ value: POSTERN_PATH_MEDIATED, POSTERN_PATH_DIRECT or POSTERN_PATH_RING.
+ *
+ * On the path direct it is the object's own descriptor: plain system calls on it do what these functions do, and the
+ * kernel checks both alike.
+ */
+int postern_path(int fd);
+
 /* ---- disks and buses ---- */
 
 /*
  * Reads size bytes at offset of the object's range; fewer at its end, 0 beyond it.
  *
  * Disks: any size. Buses: at most POSTERN_PAYLOAD, else -EMSGSIZE. After an error the buffer's contents are not defined.
+ * Path direct: of a bus one read(2), which waits as O_NONBLOCK says.
  */
 ssize_t postern_read(int fd, void *buffer, size_t size, off_t offset);
 
@@ -156,10 +185,11 @@ ssize_t postern_read(int fd, void *buffer, size_t size, off_t offset);
  *
  * What goes beyond the range's end is refused (-EPERM). More than POSTERN_PAYLOAD bytes (disks only, else -EMSGSIZE)
  * are written piece by piece: where one fails, the count of the bytes before it is returned, and the next call fails.
+ * Path direct: a write that crosses a disk's end is refused as a whole; on a line it waits as O_NONBLOCK says.
  */
 ssize_t postern_write(int fd, const void *buffer, size_t size, off_t offset);
 
-/* Has what was written reach the medium. */
+/* Has what was written reach the medium. Path direct: fsync(2), which the kernel does not check. */
 int postern_flush(int fd);
 
 /* Tells a disk that length bytes from offset are not needed any more. */
@@ -171,14 +201,24 @@ ssize_t postern_info(int fd, void *buffer, size_t size);
 /*
  * One bus transaction: writes out_len bytes, then reads in_len bytes. Returns how many were read.
  *
- * Each at most POSTERN_PAYLOAD, else -EMSGSIZE. The two may overlap.
+ * Each at most POSTERN_PAYLOAD, else -EMSGSIZE. The two may overlap. Path direct: -EOPNOTSUPP, and no object that knows
+ * it is given out so.
  */
 ssize_t postern_transfer(int fd, const void *out, size_t out_len, void *in, size_t in_len);
 
-/* A device request of the object's allow-list (ioctl(2)); argument has size bytes, which are read and written. */
+/*
+ * A device request of the object's allow-list (ioctl(2)); argument has size bytes, as many as the request has, which are
+ * read and written as it says.
+ *
+ * For USBDEVFS_CONTROL and USBDEVFS_BULK, whose structures have pointers, see libpostern(3).
+ */
 int postern_control(int fd, unsigned long request, void *argument, size_t size);
 
-/* Waits for the object's next event (a GPIO edge) and stores at most size bytes of it. With O_NONBLOCK: -EAGAIN. */
+/*
+ * Waits for the object's next event (a GPIO edge) and stores at most size bytes of it. With O_NONBLOCK: -EAGAIN.
+ *
+ * Path direct: poll(2) for something to read, which the kernel does not check; stores nothing and returns 0.
+ */
 ssize_t postern_wait(int fd, void *event, size_t size);
 
 /* ---- sockets ---- */
@@ -223,6 +263,36 @@ int postern_shutdown(int fd, int how);
 int postern_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int postern_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 
+/* ---- a ring of one's own ---- */
+
+/*
+ * On the path ring (postern_path() says POSTERN_PATH_RING) the functions above work as on others; fd is the library's own ring.
+ * These put an object into a ring that the application made, for liburing or its own code:
+ *
+ *   1. make it with IORING_SETUP_R_DISABLED, without IORING_SETUP_SQPOLL and IORING_SETUP_SINGLE_ISSUER, and register its buffers;
+ *   2. postern_ring_open(): the broker restricts it, enables it, and puts the object into the slot;
+ *   3. every request, also NOP, timeouts and cancellations, carries IOSQE_FIXED_FILE, with fd = slot where it is about the object.
+ *
+ * Requests that are not granted complete with -EACCES; after a revoke, expiry or the broker's end new ones with -EBADF, those
+ * under way with -ECANCELED. After fork(2) a child must not use the ring (madvise(2) MADV_DONTFORK keeps it from it): it makes one
+ * of its own and calls postern_ring_revalidate().
+ */
+struct postern_ring {
+	uint64_t association; /* for postern_ring_close() */
+	uint64_t opcodes;     /* bit N: IORING_OP number N is granted */
+	uint64_t length;      /* bytes of the object's range; 0: it has none */
+	uint64_t expiry;      /* CLOCK_BOOTTIME, nanoseconds; 0: never */
+	uint32_t operations;  /* POSTERN_ bits */
+	uint32_t slot;
+};
+
+/* The ring stays the caller's; one that was refused is of no use any more. Errors: refusals; -EINVAL. */
+int postern_ring_open(postern *connection, const char *object, uint32_t operations, int ring, struct postern_ring *out);
+/* In a forked child: the same for an object that an ancestor holds, with the ancestor's operations. */
+int postern_ring_revalidate(postern *connection, const char *object, int ring, struct postern_ring *out);
+/* Gives the association up; before or after the ring is closed. */
+int postern_ring_close(postern *connection, const struct postern_ring *ring);
+
 /* ---- without waiting ---- */
 
 /* Complete with -EAGAIN rather than wait for the object. */
@@ -256,11 +326,15 @@ struct postern_completion {
  * Returns how many were taken, from the first on; fewer than count where a later one is malformed or where completions
  * must be collected first, 0 where not even one fits. Errors: the first one's. The instructions themselves may be reused on
  * return. What completes with -EKEYEXPIRED is not repeated: call postern_revalidate() and submit it again.
+ *
+ * Path direct: each is carried out before the call returns, and waits as O_NONBLOCK or POSTERN_NONBLOCK says; at most 1,024
+ * completions wait to be collected.
  */
 int postern_submit(int fd, const struct postern_instruction *instructions, unsigned count);
 
 /*
- * Collects what has completed, in no particular order, and without waiting: fd is readable when there is something.
+ * Collects what has completed, in no particular order, and without waiting: fd is readable when there is something. Path
+ * direct: in order, and fd says nothing of it.
  *
  * Returns how many entries were filled, 0 where there is nothing.
  */

@@ -11,6 +11,9 @@ extension BusDevice {
   /// Passes a control request on, its payload copied into memory of ours; EINVAL where it is not in the table or the
   /// payload has not exactly the request's size.
   ///
+  /// A caller with one buffer for both ways, as ioctl(2) has it, sends that buffer where the request takes nothing, or
+  /// less: what the kernel only writes may come along, and is not looked at.
+  ///
   /// - Returns: what ioctl(2) returned.
   func control(
     _ instruction: Instruction, on bus: BusControl.Bus, payload: RawSpan, into output: inout OutputRawSpan
@@ -26,18 +29,20 @@ extension BusDevice {
       guard bytes.count == 4 else { throw .invalid }
       result = try control(request.request, value: bytes.littleEndian(at: 0))
     case .structure(let size, let isInput, let isOutput):
-      guard bytes.count == (isInput ? size : 0) else { throw .invalid }
-      result = try control(request.request, size: size, input: bytes, isOutput: isOutput, into: &output)
+      guard bytes.count == size || (!isInput && bytes.isEmpty) else { throw .invalid }
+      result = try control(
+        request.request, size: size, input: isInput ? bytes : [], isOutput: isOutput, into: &output)
     case .usbControl:
       guard let setup = USBSetup(payload: bytes) else { throw .invalid }
       result = try usbControl(
-        setup, data: Array(bytes.dropFirst(8)), milliseconds: Self.usbMilliseconds, into: &output)
+        setup, data: setup.isIn ? [] : Array(bytes.dropFirst(8)), milliseconds: Self.usbMilliseconds, into: &output)
     case .usbBulk:
       guard bytes.count >= 8 else { throw .invalid }
       let length: UInt32 = bytes.littleEndian(at: 4)
       guard length <= Self.usbBulkLimit else { throw .invalid }
+      let endpoint: UInt32 = bytes.littleEndian(at: 0)
       result = try usbBulk(
-        endpoint: bytes.littleEndian(at: 0), length: Int(length), data: Array(bytes.dropFirst(8)),
+        endpoint: endpoint, length: Int(length), data: endpoint & 0x80 != 0 ? [] : Array(bytes.dropFirst(8)),
         milliseconds: Self.usbMilliseconds, into: &output)
     }
     return UInt64(result)
@@ -45,14 +50,14 @@ extension BusDevice {
 }
 
 extension USBSetup {
-  /// The first 8 bytes as the USB specification lays them out; nil where there are fewer, or where the data behind them
-  /// is not what the packet announces.
+  /// The first 8 bytes as the USB specification lays them out; nil where there are fewer, or where the data on the way
+  /// out behind them is not what the packet announces.
   package init?(payload bytes: [UInt8]) {
     guard bytes.count >= 8 else { return nil }
     self.init(
       requestType: bytes[0], request: bytes[1], value: bytes.littleEndian(at: 2), index: bytes.littleEndian(at: 4),
       length: bytes.littleEndian(at: 6))
-    guard bytes.count - 8 == (isIn ? 0 : Int(length)) else { return nil }
+    guard isIn || bytes.count - 8 == Int(length) else { return nil }
   }
 }
 

@@ -51,8 +51,7 @@ public enum BusObject {
 
   /// A slave on an adapter that is open.
   package static func i2c(_ device: BusDevice, address: UInt16) throws(SystemError) -> any OpenObject {
-    try device.requireI2C()
-    return try I2CObject(device, address: address)
+    try I2CObject(device, address: address)
   }
 
   /// A serial object whose reads wait that many nanoseconds instead of a second.

@@ -1,4 +1,5 @@
 import Authority
+import Glibc
 import Instructions
 import Linux
 
@@ -6,13 +7,26 @@ import Linux
 ///
 /// transfer: the payload is written, then `length` bytes are read after a repeated START; the result counts the bytes
 /// read. Neither: the address alone is sent (acknowledge polling). At most 8,192 bytes each way, else EINVAL.
+///
+/// An adapter that only has SMBus commands, as those of PC chipsets, does what one of them does (`SMBusCommand`: up to 32
+/// bytes behind a first one); EOPNOTSUPP for everything else.
 final class I2CObject: DeviceOperations {
   let device: BusDevice
   private let address: UInt16
+  private let functions: I2CFunctions
 
-  /// - Throws: EINVAL for an address that neither 7 nor 10 bits hold.
+  /// - Throws: EINVAL for an address that neither 7 nor 10 bits hold, ENOTTY where the device is no adapter, EOPNOTSUPP
+  ///   where it has neither messages nor commands; on an adapter without messages EBUSY for a slave that a driver of the
+  ///   kernel serves.
   init(_ device: BusDevice, address: UInt16) throws(SystemError) {
     guard address <= 0x3ff else { throw .invalid }
+    functions = try device.i2cFunctions()
+    if !functions.contains(.messages) {
+      guard !functions.isDisjoint(with: .commands) else {
+        throw SystemError(errno: EOPNOTSUPP, operation: "ioctl(I2C_FUNCS)", path: device.path)
+      }
+      try device.i2cSelect(address: address)
+    }
     self.device = device
     self.address = address
   }
@@ -26,7 +40,11 @@ final class I2CObject: DeviceOperations {
     _ instruction: Instruction, range: ByteRange?, payload: RawSpan, into output: inout OutputRawSpan
   ) throws(SystemError) -> UInt64 {
     let count = try instruction.operands.wanted(room: output.freeCapacity)
-    try device.i2cTransfer(address: address, write: payload, read: count, into: &output)
+    if functions.contains(.messages) {
+      try device.i2cTransfer(address: address, write: payload, read: count, into: &output)
+    } else {
+      try device.smbusTransfer(write: payload, read: count, functions: functions, into: &output)
+    }
     return UInt64(count)
   }
 }

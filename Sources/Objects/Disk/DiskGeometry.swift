@@ -1,3 +1,5 @@
+import Authority
+import Instructions
 import Linux
 
 /// What a disk object's device is like, the same for block devices and image files.
@@ -38,5 +40,16 @@ struct DiskGeometry: Sendable {
     isBlockDevice = true
     isReadOnly = device.isReadOnly
     isRotational = device.isRotational
+  }
+}
+
+extension DiskInformation {
+  init(_ geometry: DiskGeometry, range: ByteRange, access: Access) {
+    var flags: Flags = []
+    if access == .readOnly { flags.insert(.readOnly) }
+    if geometry.isRotational { flags.insert(.rotational) }
+    if geometry.isBlockDevice { flags.insert(.blockDevice) }
+    self.init(
+      size: range.length, blockSize: geometry.logicalBlock, physicalBlockSize: geometry.physicalBlock, flags: flags)
   }
 }

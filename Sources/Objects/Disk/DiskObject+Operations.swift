@@ -22,7 +22,7 @@ extension DiskObject {
     case .info:
       guard let range = coveredRange(grant) else { return .failed(errno: EPERM) }
       guard output.freeCapacity >= DiskInformation.byteCount else { return .failed(errno: EMSGSIZE) }
-      DiskInformation(geometry, range: range, access: access).encode(into: &output)
+      for byte in DiskInformation(geometry, range: range, access: access).bytes { output.append(byte) }
       return .done(UInt64(DiskInformation.byteCount))
     default:
       return .failed(errno: EOPNOTSUPP)
@@ -77,13 +77,21 @@ extension DiskObject {
   }
 
   /// pread(2) until everything is there or the file ends; an error after some bytes is told by the next read.
+  ///
+  /// The span is within the object, so a block device that ends before it has lost its medium, or is gone itself: ENXIO,
+  /// where the kernel only reports the end.
   private func read(_ span: ByteRange, into output: inout OutputRawSpan) throws(SystemError) -> Int {
     var count = 0
     while count < Int(span.length) {
-      do {
+      do throws(SystemError) {
         let more = try descriptor.read(
           at: span.offset + UInt64(count), upTo: Int(span.length) - count, into: &output)
-        if more == 0 { break }
+        if more == 0 {
+          guard count > 0 || !geometry.isBlockDevice else {
+            throw SystemError(errno: ENXIO, operation: "pread", path: path)
+          }
+          break
+        }
         count += more
       } catch {
         if count > 0 { break }

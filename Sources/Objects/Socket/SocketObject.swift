@@ -107,6 +107,27 @@ public final class SocketObject: OpenObject {
 
   deinit { if !isGivenAway.load(ordering: .acquiring) { boundName?.remove() } }
 
+  /// The object's socket as somebody else has it; bound already. The name of a unix listener is not removed with it.
+  public static func adopt(
+    _ specification: SocketSpecification, _ socket: consuming Descriptor
+  ) throws(SystemError) -> SocketObject {
+    SocketObject(endpoint: specification.endpoint, descriptor: socket, boundName: nil)
+  }
+
+  /// A descriptor for somebody who uses the socket beside the broker, blocking: from then on the broker itself must not
+  /// wait on it.
+  public func lend() throws(SystemError) -> Descriptor {
+    try descriptor.setBlocking()
+    return try descriptor.duplicate()
+  }
+
+  /// What is lent listens if that, or accepting, is granted; once the kernel knows it as an object, because connections
+  /// that came before would be none of its own.
+  public func listenLent(_ operations: OperationSet) throws(SystemError) {
+    guard isShared, operations.contains(.listen) || operations.contains(.accept) else { return }
+    try listen(backlog: SOMAXCONN)
+  }
+
   /// A descriptor to give away, blocking, and listening if that is granted. A unix listener's name stays, as it does
   /// when a program ends that has bound it itself.
   public func giveAway(_ operations: OperationSet) throws(SystemError) -> Descriptor {

@@ -13,6 +13,8 @@
 
 #include "steps.h"
 
+#include "postern_direct.h"
+
 int conformance_disagreements;
 int conformance_bpf_decisions;
 static int bpf;
@@ -39,12 +41,61 @@ static void flatten(const struct postern_facts *facts, struct row *row)
 	COPY(ancestor, ROW_ANCESTOR)
 }
 
+/*
+ * A verdict that is kept with a record, and looked at again only for its expiry, has to be what postern_decide() says of an
+ * operation without operands: for every opcode, of whatever else this decision was made.
+ */
+static void compare_kept(struct postern_facts asked)
+{
+	const struct postern_operands none = { 0 };
+	struct postern_association record = *asked.association;
+	postern_u32 kept;
+
+	record.flags &= ~(POSTERN_ASSOCIATION_FIRST_USE | POSTERN_ASSOCIATION_ALL_USES);
+	kept = postern_verdicts_to_keep(asked.object, &record, asked.limits);
+	asked.request = POSTERN_REQUEST_INSTRUCTION;
+	asked.issuer = POSTERN_ISSUER_PROCESS;
+	asked.failed = 0;
+	asked.conditions = POSTERN_CONDITION_VISIBLE;
+	asked.operands = &none;
+	for (asked.opcode = 0; asked.opcode < POSTERN_OP_COUNT; asked.opcode++) {
+		int granted = postern_decide(&asked) == POSTERN_REASON_GRANTED;
+
+		if (((kept >> asked.opcode & 1) && !postern_past(record.expiry, asked.now)) != granted) {
+			fprintf(stderr, "  what is kept of opcode %u is not what is decided\n", asked.opcode);
+			conformance_disagreements++;
+		}
+	}
+}
+
+/* Of these facts, and of the same with what no vector's association lives to see. */
+static void compare_kept_around(const struct postern_facts *facts)
+{
+	struct postern_association expired;
+	struct postern_object absent;
+	struct postern_facts changed = *facts;
+
+	if (!facts->object || !facts->association || (facts->association->limits && !facts->limits))
+		return;
+	compare_kept(*facts);
+	absent = *facts->object;
+	absent.present = 0;
+	changed.object = &absent;
+	compare_kept(changed);
+	expired = *facts->association;
+	expired.expiry = facts->now;
+	changed.object = facts->object;
+	changed.association = &expired;
+	compare_kept(changed);
+}
+
 /* Stands in for postern_decide() in the table under test (POSTERN_DECIDE). */
 enum postern_reason conformance_decide(const struct postern_facts *facts)
 {
 	enum postern_reason reason = postern_decide(facts);
 	struct row row;
 
+	compare_kept_around(facts);
 	if (!bpf)
 		return reason;
 	flatten(facts, &row);

@@ -39,6 +39,16 @@ import Testing
     }
   }
 
+  @Test func `what a runtime writes behind its message, in pieces of its own, does not fail`() throws {
+    try run { scene in
+      let container = try scene.runtime()
+      for line in ["connect", "crun box", "pad 1000", "filter", "send 1 l", "forget", "become 65534"] {
+        #expect(try container(line) == "ok", "\(line)")
+      }
+      #expect(try container("bind \(scene.address) 80") == "ok")
+    }
+  }
+
   @Test func `sent among others is the one that the message names, and the others are closed`() throws {
     try run { scene in
       let container = try scene.runtime()

@@ -16,6 +16,8 @@ final class Scene {
   private let broker: RunningBroker
   private var actors: [Dialogue] = []
   private var descriptorsAtStart = 0
+  /// What the broker rightly keeps at the end of a test.
+  var descriptorsKept = 0
 
   var socket: String { broker.socket }
   var policyPath: String { broker.policyPath }
@@ -70,8 +72,11 @@ final class Scene {
   /// Ends the broker at once, as a crash would.
   func killBroker() { broker.end(SIGKILL) }
 
-  /// Starts a broker again where one was killed.
-  func startAgain() throws { try start() }
+  /// Starts a broker again where one was killed, with the policy named so.
+  func startAgain(policy: String? = nil) throws {
+    if let policy { broker.namedPolicy = policy }
+    try start()
+  }
 
   /// What the broker has written on its standard error.
   var errors: String { broker.errors }
@@ -123,7 +128,7 @@ final class Scene {
   private func expectNothingLeft() {
     for actor in actors { actor.end() }
     // Looked at once: the broker opens files of proc(5) for a moment now and then, also right after it was seen to be back.
-    let isBack = eventually { descriptorCount <= descriptorsAtStart }
+    let isBack = eventually { descriptorCount <= descriptorsAtStart + descriptorsKept }
     #expect(isBack, "the broker kept descriptors: \(descriptorCount), \(descriptorsAtStart) at the start")
     #expect(broker.isRunning, "the broker ended: \(errors)")
     let status = broker.end()

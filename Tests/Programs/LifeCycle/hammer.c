@@ -2,7 +2,7 @@
 /*
  * Processes with an association each that read as fast as they can, in batches and several datagrams ahead. Told
  * "revoked" on standard input once `postern revoke` has returned, they go on for a number of further attempts, and count
- * those that succeed: of attempts made after that, and of any attempt whose answer follows a refusal on its channel.
+ * those that succeed: of attempts made after that, and of attempts sent after one that was refused.
  *
  * Usage: hammer SOCKET OBJECT PROCESSES ATTEMPTS SEED
  */
@@ -23,17 +23,25 @@ struct counts {
 	atomic_ullong before;	/* successes while nothing was revoked */
 	atomic_ullong attempts;	/* made after the revoke had returned */
 	atomic_ullong late;	/* of those, successes */
-	atomic_ullong disorder;	/* successes answered after a refusal */
+	atomic_ullong disorder;	/* successes of what was sent after what was refused */
 	atomic_uint broken;
+	atomic_uint cause;	/* errno of what broke last */
 };
+
+static struct counts *counts;
+
+static void broke(void)
+{
+	atomic_store(&counts->cause, (unsigned int)errno);
+	atomic_fetch_add(&counts->broken, 1);
+}
 
 struct flight {
 	uint64_t first;
 	unsigned int count;
+	unsigned int left;	/* not answered yet */
 	bool after;
 };
-
-static struct counts *counts;
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -43,57 +51,76 @@ static uint64_t next_random(uint64_t *state)
 	return *state;
 }
 
-static bool settle(int channel, struct flight *flight, bool *refused)
+/* The flight with that cookie in it; NULL: there is none, or everything of it has been answered. */
+static struct flight *flight_of(struct flight *flights, uint64_t cookie)
+{
+	for (int i = 0; i < AHEAD; i++)
+		if (flights[i].left && cookie - flights[i].first < flights[i].count)
+			return &flights[i];
+	return NULL;
+}
+
+/*
+ * One datagram of answers. What had been let in before a revoke may be answered after a refusal; what was sent after what
+ * was refused may not have been let in.
+ */
+static bool settle(int channel, struct flight *flights, uint64_t *refused)
 {
 	struct wire_outcome outcomes[WIRE_BATCH];
-	unsigned int left = flight->count;
-	int count, i;
+	int count = wire_collect(channel, outcomes, WIRE_PATIENCE);
+	int i;
 
-	while (left) {
-		count = wire_collect(channel, outcomes, WIRE_PATIENCE);
-		if (count < 0)
+	if (count < 0)
+		errno = -count;
+	for (i = 0; i < count; i++) {
+		struct flight *flight = flight_of(flights, outcomes[i].cookie);
+
+		if (outcomes[i].kind)
+			continue;
+		if (!flight) {
+			errno = EPROTO;
 			return false;
-		for (i = 0; i < count; i++) {
-			if (outcomes[i].kind)
-				continue;
-			left--;
-			if (outcomes[i].reason) {
-				*refused = true;
-				continue;
-			}
-			if (*refused)
+		}
+		if (outcomes[i].reason) {
+			/* A slow broker has too much waiting for now; that says nothing of the next one. */
+			if (strcmp(wire_reason(outcomes[i].reason), "quota") && outcomes[i].cookie < *refused)
+				*refused = outcomes[i].cookie;
+		} else {
+			if (outcomes[i].cookie > *refused)
 				atomic_fetch_add(&counts->disorder, 1);
 			atomic_fetch_add(flight->after ? &counts->late : &counts->before, 1);
 		}
+		if (flight->after)
+			atomic_fetch_add(&counts->attempts, 1);
+		flight->left--;
 	}
-	if (flight->after)
-		atomic_fetch_add(&counts->attempts, flight->count);
-	return true;
+	return count >= 0;
 }
 
 static void hammer(int channel, uint64_t seed, uint64_t wanted)
 {
-	struct flight flights[AHEAD];
-	unsigned int head = 0, tail = 0;
+	struct flight flights[AHEAD] = { 0 };
+	uint64_t refused = UINT64_MAX;
 	uint64_t cookie = 1;
-	bool refused = false;
 
 	while (atomic_load(&counts->attempts) < wanted) {
-		while (head - tail < AHEAD) {
-			struct flight *flight = &flights[head++ % AHEAD];
+		for (int i = 0; i < AHEAD; i++) {
+			struct flight *flight = &flights[i];
 
-			flight->count = 1 + next_random(&seed) % WIRE_BATCH;
+			if (flight->left)
+				continue;
+			flight->count = flight->left = 1 + next_random(&seed) % WIRE_BATCH;
 			flight->first = cookie;
 			/* Read before the attempt is made: what is counted as made afterwards was. */
 			flight->after = atomic_load(&counts->revoked);
 			if (wire_issue(channel, WIRE_READ, next_random(&seed) % 4096, 16, flight->count, cookie, 0, 0) < 0) {
-				atomic_fetch_add(&counts->broken, 1);
+				broke();
 				return;
 			}
 			cookie += flight->count;
 		}
-		if (!settle(channel, &flights[tail++ % AHEAD], &refused)) {
-			atomic_fetch_add(&counts->broken, 1);
+		if (!settle(channel, flights, &refused)) {
+			broke();
 			return;
 		}
 	}
@@ -107,12 +134,12 @@ static void run(const char *path, int inherited, uint64_t seed, uint64_t wanted)
 
 	alarm(LIFETIME);
 	if (control < 0 || wire_adopt(control, inherited, &outcome) != 9) {
-		atomic_fetch_add(&counts->broken, 1);
+		broke();
 		return;
 	}
 	channel = outcome.descriptor;
 	if (wire_revalidate(control, outcome.channel, &outcome) != 11) {
-		atomic_fetch_add(&counts->broken, 1);
+		broke();
 		return;
 	}
 	atomic_fetch_add(&counts->ready, 1);
@@ -156,5 +183,7 @@ int main(int count, char **arguments)
 	printf("attempts %s late %llu disorder %llu broken %u\n",
 	       atomic_load(&counts->attempts) >= wanted ? "enough" : "too few", atomic_load(&counts->late),
 	       atomic_load(&counts->disorder), atomic_load(&counts->broken));
+	if (atomic_load(&counts->broken))
+		fprintf(stderr, "hammer: broken by %s\n", strerror((int)atomic_load(&counts->cause)));
 	return 0;
 }

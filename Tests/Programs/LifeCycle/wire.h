@@ -224,7 +224,7 @@ static inline int wire_connect(const char *path)
 /* Sends the first message of an open. */
 static inline int wire_send_open(int fd, const char *object, uint32_t operations)
 {
-	uint8_t body[2 + 255 + 6];
+	uint8_t body[2 + 255 + 7];
 	uint16_t length = (uint16_t)strlen(object);
 
 	memcpy(body, &length, 2);
@@ -232,7 +232,8 @@ static inline int wire_send_open(int fd, const char *object, uint32_t operations
 	memcpy(body + 2 + length, &operations, 4);
 	body[2 + length + 4] = 0;
 	body[2 + length + 5] = 255;
-	return wire_request(fd, 4, body, (uint32_t)length + 8, -1, 0);
+	body[2 + length + 6] = 0;	/* nothing but mediated */
+	return wire_request(fd, 4, body, (uint32_t)length + 9, -1, 0);
 }
 
 /* Answers a challenge; gives the reply's type. */

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Types at a program's terminal and looks at what it prints: terminal COMMAND... < STEPS
 
-Each line of STEPS is `send TEXT` (with \\r, \\x03 and the like) or `expect REGULAR-EXPRESSION`. Prints what came, and
+Each line of STEPS is `send TEXT` (with \\r, \\x03 and the like), `expect REGULAR-EXPRESSION`, or `job`: a job of the shell has the
+terminal, which is some time after the shell has said so. Prints what came, and
 ends with 0 if everything that was expected came within ten seconds, in order, and the program ended.
 """
 import os
@@ -40,8 +41,12 @@ for step in steps:
     if verb == "send":
         os.write(terminal, rest.encode().decode("unicode_escape").encode())
         continue
-    pattern = re.compile(rest.encode())
     deadline = time.monotonic() + 10
+    if verb == "job":
+        while os.tcgetpgrp(terminal) == pid and time.monotonic() < deadline:
+            time.sleep(0.01)
+        continue
+    pattern = re.compile(rest.encode())
     while not (found := pattern.search(seen)):
         if not more(deadline):
             break

@@ -90,6 +90,7 @@ struct ShellTests {
     expect ready> 
     send fg\r
     expect sleep 100
+    job
     send \x03
     expect ready> 
     send echo "code $?"\r

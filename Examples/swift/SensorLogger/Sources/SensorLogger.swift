@@ -22,7 +22,7 @@ import Postern
   }
 
   /// Writes the register's number, reads its two bytes: a signed number of 1/256 °C, of which 9 bits count.
-  static func temperature(of sensor: Channel) throws(PosternError) -> Int16 {
+  static func temperature(of sensor: any OpenedObject) throws(PosternError) -> Int16 {
     let register: [UInt8] = [0]
     var bytes: [UInt8] = [0, 0]
     var answer = bytes.mutableSpan

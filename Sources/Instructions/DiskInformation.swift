@@ -1,5 +1,3 @@
-import Authority
-
 /// The answer to `info`: 32 bytes, all numbers little-endian.
 ///
 /// | bytes | what |
@@ -25,14 +23,11 @@ public struct DiskInformation: Sendable, Hashable {
   public var physicalBlockSize: UInt32
   public var flags: Flags
 
-  init(_ geometry: DiskGeometry, range: ByteRange, access: Access) {
-    size = range.length
-    blockSize = geometry.logicalBlock
-    physicalBlockSize = geometry.physicalBlock
-    flags = []
-    if access == .readOnly { flags.insert(.readOnly) }
-    if geometry.isRotational { flags.insert(.rotational) }
-    if geometry.isBlockDevice { flags.insert(.blockDevice) }
+  public init(size: UInt64, blockSize: UInt32, physicalBlockSize: UInt32, flags: Flags) {
+    self.size = size
+    self.blockSize = blockSize
+    self.physicalBlockSize = physicalBlockSize
+    self.flags = flags
   }
 
   /// nil where there are fewer than 32 bytes.
@@ -49,25 +44,9 @@ public struct DiskInformation: Sendable, Hashable {
     flags = Flags(rawValue: UInt32(number(at: 16, bytes: 4)))
   }
 
-  /// Appends the 32 bytes, for which `output` must have room.
-  func encode(into output: inout OutputRawSpan) {
-    output.append(size)
-    output.append(UInt64(blockSize) | UInt64(physicalBlockSize) << 32)
-    output.append(UInt64(flags.rawValue))
-    output.append(UInt64(0))
-  }
-}
-
-extension OutputRawSpan {
-  /// Little-endian.
-  @inline(__always) fileprivate mutating func append(_ value: UInt64) {
-    append(UInt8(truncatingIfNeeded: value))
-    append(UInt8(truncatingIfNeeded: value >> 8))
-    append(UInt8(truncatingIfNeeded: value >> 16))
-    append(UInt8(truncatingIfNeeded: value >> 24))
-    append(UInt8(truncatingIfNeeded: value >> 32))
-    append(UInt8(truncatingIfNeeded: value >> 40))
-    append(UInt8(truncatingIfNeeded: value >> 48))
-    append(UInt8(truncatingIfNeeded: value >> 56))
+  /// The 32 bytes.
+  public var bytes: [UInt8] {
+    let words = [size, UInt64(blockSize) | UInt64(physicalBlockSize) << 32, UInt64(flags.rawValue), 0]
+    return words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
   }
 }

@@ -2,7 +2,7 @@ import Instructions
 
 extension Refusal {
   /// What the reason means, in a sentence's tail.
-  var explanation: String {
+  public var explanation: String {
     if let text = detail.explanation { return text }
     return switch reason {
     case .undecidable: "the broker could not find out whether this is allowed, and undecidable means denied"
@@ -20,7 +20,7 @@ extension Refusal {
   }
 
   /// What the person can do about it.
-  var hint: String {
+  public var hint: String {
     if let text = detail.hint { return text }
     return switch reason {
     case .undecidable:

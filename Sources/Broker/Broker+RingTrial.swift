@@ -1,0 +1,115 @@
+import Authority
+import Instructions
+import Linux
+import Policy
+import Wire
+
+/// The process that applications' rings are held by: it has nothing of the broker's in its memory, and a system call that
+/// waits for somebody's lock holds up nobody but one of its children.
+public enum RingHandsProcess {
+  /// Works until its broker has ended; then each hand empties its ring and ends.
+  ///
+  /// - Returns: the exit status.
+  public static func run() -> Int32 {
+    do throws(SystemError) {
+      let source = try OwnProcess.takeMessageSocket(OwnProcess.detachedDescriptor)
+      OwnProcess.rename("postern-rings")
+      _ = try Confinement.raiseDescriptorLimit()
+      try Confinement.noNewPrivileges()
+      // Without a hand what is in a ring can only be made useless, not taken out: others are to be killed first.
+      Confinement.avoidOutOfMemoryKiller()
+      try Confinement.notDumpable()
+      // Taking a ring from another user's process; a filter on a TCP socket.
+      try Confinement.limitCapabilities(to: [.sysPtrace, .netAdmin])
+      try SystemCallFilter.hands.install()
+      RingHands.serve(source)
+      return 0
+    } catch { return 69 }
+  }
+}
+
+/// Whether the process that hands are forked from has been started.
+enum RingStart: ~Copyable {
+  case started(RingHands)
+  case not(String)
+}
+
+extension Broker {
+  static func startRings(_ configuration: BrokerConfiguration, _ policy: PolicyModel) -> RingStart {
+    guard policy.grants.contains(where: { $0.path == .only(.ring) }) else {
+      return .not("no grant of the policy says `path: ring`, so nothing was started")
+    }
+    guard let arguments = configuration.ringArguments else { return .not("this program holds no rings") }
+    do throws(SystemError) { return .started(try RingHands(arguments)) } catch {
+      return .not("the process that holds rings cannot be started: \(error)")
+    }
+  }
+
+  /// Finds out whether the path works here; before the broker confines itself.
+  func tryRings() {
+    switch ringHands {
+    case .some(let hands):
+      do throws(SystemError) { ringObstacle = try Self.trial(hands) } catch { ringObstacle = Self.text(of: error) }
+    case .none: break
+    }
+  }
+
+  private static func text(of error: SystemError) -> String {
+    guard error.operation == "io_uring_setup" else { return "\(error)" }
+    return error.errno == ErrorCode.noSystemCall
+      ? "the kernel has no io_uring" : "the kernel lets nobody make a ring (\(error)); see kernel.io_uring_disabled"
+  }
+
+  /// A ring of our own with a socket in it: one request that is granted, one that is not, one after it was emptied.
+  private static func trial(_ hands: borrowing RingHands) throws(SystemError) -> String? {
+    let ring = try ClientRing(entries: 8)
+    let pair = try MessageSocket.pair()
+    let limit = Clock.boottime() + 5_000_000_000
+    let hand = try hands.hand(
+      RingOrder(
+        ring: ring.number, embodiment: .socket, opcodes: RingOpcodes(for: OperationSet(.receive)), deadline: limit),
+      application: ProcessPin.handle(of: Confinement.processID), object: pair.first)
+    switch try hand.next(until: limit) {
+    case .prepared: break
+    case .refused(let refusal): return refusal.text
+    default: return "a ring was not prepared"
+    }
+    try hand.give()
+    guard case .given = try hand.next(until: limit) else { return "a ring was not filled" }
+    let sent = [UInt8]([1]).withRawSpan { span in try? MessageSocket.send(pair.second.rawValue, span) }
+    guard case .ready? = sent else { return "a socket pair does not work" }
+    let bytes = try RingParcel([0], destination: nil)
+    func result(_ opcode: RingOpcode) throws(SystemError) -> Int32? {
+      var request = ClientRing.Request(opcode, userData: 1)
+      request.address = bytes.address
+      request.length = 1
+      guard try ring.push(request) else { return nil }
+      try ring.submit()
+      try ring.wait(nanoseconds: 1_000_000_000)
+      return ring.take()?.result
+    }
+    guard try result(.receive) == 1 else { return "a granted request on a ring failed" }
+    guard try result(.send) == -ErrorCode.accessDenied else { return "a request that is not granted was not refused" }
+    try hand.recall(deadline: limit)
+    guard case .recalled = try hand.next(until: limit) else { return "a ring could not be emptied" }
+    guard try result(.receive) == -ErrorCode.badDescriptor else { return "an emptied ring still has its object" }
+    return nil
+  }
+
+  /// The path itself, and the grants that demand it and do not get it.
+  func doctorRing(_ row: (String, DoctorRow.State, String) -> Void) {
+    switch ringObstacle {
+    case nil:
+      row("path ring", .works, "one allowed and one refused request behaved so, and none after the ring was emptied")
+    case .some(let why): row("path ring", .refused, why)
+    }
+    for grant in policy.grants where grant.path == .only(.ring) {
+      guard let object = policy.objects.first(where: { $0.name == grant.object }),
+        let limits = try? LimitSet(object, narrowedBy: grant),
+        let obstacle = object.ringObstacle(
+          grant, operations: limits.effective(grant.operations), sendTo: limits.sendTo)
+      else { continue }
+      row("path ring, \(grant.application) on \(grant.object)", .refused, obstacle)
+    }
+  }
+}

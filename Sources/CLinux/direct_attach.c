@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Links of the programs to their hooks, and what the guards are to guard. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "direct.h"
+
+static int starts_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Of a program that is attached to a hook, by its section; -1: it is none. */
+static int class_of(const char *section)
+{
+	const char *const files[] = { "lsm/file_", "lsm/mmap_file", "lsm/uring_cmd", "lsm/path_truncate" };
+
+	if (starts_with(section, "tp_btf/"))
+		return CLINUX_DIRECT_GUARDS;
+	if (!starts_with(section, "lsm/"))
+		return -1;
+	if (starts_with(section, "lsm/socket_") || starts_with(section, "lsm/unix_") || starts_with(section, "lsm/sk_"))
+		return CLINUX_DIRECT_SOCKETS;
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		if (starts_with(section, files[i]))
+			return CLINUX_DIRECT_FILES;
+	return CLINUX_DIRECT_GUARDS;
+}
+
+int direct_choose_programs(struct clinux_direct *direct, int maps_only)
+{
+	const struct libbpf_calls *calls = direct->calls;
+	struct bpf_program *program = NULL;
+
+	while ((program = calls->bpf_object__next_program(direct->object, program))) {
+		const char *section = calls->bpf_program__section_name(program);
+		int wanted = 1;
+
+		if (maps_only)
+			wanted = strcmp(calls->bpf_program__name(program), "direct_check") == 0;
+		else if (!calls->bpf_program__autoload(program))
+			/* A hook that some kernels do not have, and then do not need. */
+			wanted = calls->libbpf_find_vmlinux_btf_id(section + strlen("lsm/"), BPF_LSM_MAC) > 0;
+		if (calls->bpf_program__set_autoload(program, wanted) != 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The next program of a class that this kernel has the hook of. */
+static struct bpf_program *next_of(const struct clinux_direct *direct, enum clinux_direct_class which,
+				   struct bpf_program *program)
+{
+	do
+		program = direct->calls->bpf_object__next_program(direct->object, program);
+	while (program && (!direct->calls->bpf_program__autoload(program) ||
+			   class_of(direct->calls->bpf_program__section_name(program)) != (int)which));
+	return program;
+}
+
+static void link_pin(const struct clinux_direct *direct, const char *name, const char *suffix, char *out, size_t size)
+{
+	snprintf(out, size, "%s/link_%s%s", direct->pins, name, suffix);
+}
+
+int direct_links_are_pinned(const struct clinux_direct *direct, enum clinux_direct_class which)
+{
+	struct bpf_program *program = NULL;
+
+	while ((program = next_of(direct, which, program))) {
+		char path[PATH_MAX + 64];
+
+		link_pin(direct, direct->calls->bpf_program__name(program), "", path, sizeof(path));
+		if (access(path, F_OK) != 0)
+			return 0;
+	}
+	return 1;
+}
+
+/* Whether a pinned link runs the very program that is loaded here. */
+static int is_same_program(const struct clinux_direct *direct, const char *pin, int program)
+{
+	struct bpf_link_info link_info;
+	struct bpf_prog_info mine;
+	struct bpf_prog_info theirs;
+	__u32 size = sizeof(link_info);
+	int link = direct->calls->bpf_obj_get(pin);
+	int other;
+	int same = 0;
+
+	if (link < 0)
+		return 0;
+	memset(&link_info, 0, sizeof(link_info));
+	memset(&mine, 0, sizeof(mine));
+	memset(&theirs, 0, sizeof(theirs));
+	if (direct->calls->bpf_obj_get_info_by_fd(link, &link_info, &size) == 0) {
+		union bpf_attr attributes;
+
+		memset(&attributes, 0, sizeof(attributes));
+		attributes.prog_id = link_info.prog_id;
+		other = (int)syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &attributes, sizeof(attributes));
+		if (other >= 0) {
+			size = sizeof(mine);
+			if (direct->calls->bpf_obj_get_info_by_fd(program, &mine, &size) == 0) {
+				size = sizeof(theirs);
+				same = direct->calls->bpf_obj_get_info_by_fd(other, &theirs, &size) == 0 &&
+				       memcmp(mine.tag, theirs.tag, sizeof(mine.tag)) == 0;
+			}
+			close(other);
+		}
+	}
+	close(link);
+	return same;
+}
+
+/* Links of LSM programs cannot be updated: the new one stands beside the old one before that goes. */
+static int attach(struct clinux_direct *direct, struct bpf_program *program)
+{
+	const char *name = direct->calls->bpf_program__name(program);
+	char fresh[PATH_MAX + 64];
+	char pin[PATH_MAX + 64];
+	struct bpf_link *link;
+	int error = 0;
+
+	link_pin(direct, name, "", pin, sizeof(pin));
+	link_pin(direct, name, "_next", fresh, sizeof(fresh));
+	if (is_same_program(direct, pin, direct->calls->bpf_program__fd(program)))
+		return 0;
+	link = direct->calls->bpf_program__attach(program);
+	if (!link)
+		return -errno;
+	unlink(fresh);
+	error = direct->calls->bpf_link__pin(link, fresh);
+	if (error == 0) {
+		unlink(pin);
+		if (rename(fresh, pin) != 0)
+			error = -errno;
+	}
+	/* The pin holds it; an error leaves the older one, if there was one, where it was. */
+	direct->calls->bpf_link__destroy(link);
+	return error;
+}
+
+int clinux_direct_attach(struct clinux_direct *direct, enum clinux_direct_class which,
+			 struct clinux_direct_failure *failure)
+{
+	struct bpf_program *program = NULL;
+	uint64_t start = direct_now();
+
+	if (!direct->loaded) {
+		if (direct_links_are_pinned(direct, which))
+			return 0;
+		return direct_fail(failure, CLINUX_DIRECT_ATTACH, ENOENT, "programs that were not loaded");
+	}
+	while ((program = next_of(direct, which, program))) {
+		int error = attach(direct, program);
+
+		if (error != 0)
+			return direct_fail(failure, CLINUX_DIRECT_ATTACH, -error,
+					   direct->calls->bpf_program__name(program));
+		direct->attached++;
+	}
+	direct->attach_ns += direct_now() - start;
+	return 0;
+}
+
+int clinux_direct_detach(struct clinux_direct *direct, enum clinux_direct_class which)
+{
+	struct bpf_program *program = NULL;
+
+	while ((program = next_of(direct, which, program))) {
+		char pin[PATH_MAX + 64];
+
+		link_pin(direct, direct->calls->bpf_program__name(program), "", pin, sizeof(pin));
+		if (unlink(pin) != 0 && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+int direct_guard(struct clinux_direct *direct)
+{
+	struct postern_direct_control *control = direct->control;
+	struct bpf_program *program = NULL;
+	struct stat folder;
+	uint32_t count = 0;
+
+	if (stat(direct->pins, &folder) != 0)
+		return -errno;
+	for (int i = 0; i < DIRECT_MAPS; i++) {
+		struct bpf_map_info info;
+		__u32 size = sizeof(info);
+
+		memset(&info, 0, sizeof(info));
+		if (direct->calls->bpf_obj_get_info_by_fd(direct->maps[i], &info, &size) != 0)
+			return -errno;
+		control->guarded_maps[i] = info.id;
+	}
+	control->guarded_maps_count = DIRECT_MAPS;
+	while ((program = direct->calls->bpf_object__next_program(direct->object, program))) {
+		struct bpf_prog_info info;
+		__u32 size = sizeof(info);
+
+		if (!direct->calls->bpf_program__autoload(program))
+			continue;
+		memset(&info, 0, sizeof(info));
+		if (count >= POSTERN_DIRECT_GUARDED ||
+		    direct->calls->bpf_obj_get_info_by_fd(direct->calls->bpf_program__fd(program), &info, &size) != 0)
+			return -ENOSPC;
+		control->guarded_programs[count++] = info.id;
+	}
+	control->guarded_programs_count = count;
+	/* As the kernel numbers devices: major << 20 | minor. */
+	control->pins_device = major(folder.st_dev) << 20 | minor(folder.st_dev);
+	control->pins_inode = folder.st_ino;
+	return 0;
+}

@@ -1,0 +1,74 @@
+import TestSupport
+import Testing
+
+/// Which rings are taken.
+@Suite(.enabled(if: Tier.rings, "rings of others need root")) struct RingEnrolmentTests {
+  private func refused(_ ring: String, _ why: String, _ open: String = "open image") throws {
+    try Scene.run(RingPolicies.image()) { scene in
+      let process = try scene.start("library-ring", arguments: [])
+      #expect(try process(ring) == "0")
+      #expect(try process(open) == "EKEYREJECTED refused")
+      let refusal = try scene.journal().last { $0.kind == "refusal" }
+      #expect(refusal?.detail == "path-unavailable" && refusal?.path == "ring")
+      #expect(refusal?.message?.contains(why) ?? false, "\(refusal?.message ?? "nothing")")
+      #expect(try scene.associations().isEmpty)
+      #expect(try scene.loopDevices() == 0)
+      // Nothing came into it on the way.
+      #expect(try process("do read") != "512")
+    }
+  }
+
+  @Test func `a ring that was enabled beforehand is refused`() throws {
+    try refused("ring enabled", "enabled already")
+  }
+
+  @Test func `a ring that was restricted beforehand is refused`() throws {
+    try refused("ring restricted", "restricted already")
+  }
+
+  @Test func `a ring that has files is refused`() throws { try refused("ring files", "files already") }
+
+  @Test func `a ring with a kernel thread is refused`() throws { try refused("ring sqpoll", "SQPOLL") }
+
+  @Test func `a ring of one thread only is refused`() throws { try refused("ring single", "SINGLE_ISSUER") }
+
+  @Test func `what is no ring is refused`() throws { try refused("ring", "no ring", "open image 0") }
+
+  @Test func `a number that is no descriptor is refused`() throws {
+    try refused("ring", "does not let the broker take", "open image 77")
+  }
+
+  /// The number of another process's ring means something else, or nothing, in the one that offers it.
+  @Test func `another process's ring cannot be offered`() throws {
+    try Scene.run(RingPolicies.image()) { scene in
+      let owner = try scene.start("library-ring", arguments: [])
+      let other = try scene.start("library-ring", arguments: [])
+      _ = try owner("ring")
+      let number = try owner("number")
+      #expect(try other("open image \(number)") == "EKEYREJECTED refused")
+      #expect(try owner("do read") != "512")
+    }
+  }
+
+  @Test func `what was not granted with path ring is no ring's`() throws {
+    try Scene.run(Policies.image()) { scene in
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      #expect(try process("open image") == "EKEYREJECTED refused")
+    }
+  }
+
+  @Test func `doctor says of a grant that no ring can keep to why`() throws {
+    let policy =
+      RingPolicies.image()
+      + "  - { application: app, object: registers, operations: [transfer], path: ring }\n"
+    try Scene.run(
+      policy.replacing(
+        "applications:", with: "  registers: { kind: bus, bus: simulated, device: registers }\napplications:")
+    ) { scene in
+      let lines = try scene.postern("doctor").output.split(separator: "\n")
+      #expect(lines.contains { $0.hasPrefix("path ring ") && $0.contains("works") }, "\(lines)")
+      #expect(lines.contains { $0.hasPrefix("path ring, app on registers") && $0.contains("a bus") }, "\(lines)")
+    }
+  }
+}

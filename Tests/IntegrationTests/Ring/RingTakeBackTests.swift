@@ -1,0 +1,165 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// What is left of a ring after its end: in flight where nothing can cancel it, queued, in a cache, or with a hand that was killed.
+@Suite(.serialized, .enabled(if: Tier.rings, "rings of others need root")) struct RingTakeBackTests {
+  /// A request that only the thread itself would come to, which is kept in a page fault. nil: it was not kept for long enough.
+  private func stalled(_ scene: Scene, _ process: Dialogue, port: Int, _ recall: () throws -> Void) throws -> String? {
+    try scene.sendDatagram("early", port: port)
+    guard try process("stall receive-later") == "1" else { return nil }
+    try recall()
+    guard try process("stalled") == "1" else { return nil }
+    try scene.sendDatagram("late", port: port)
+    return try process("end")
+  }
+
+  private func revoke(_ object: String, _ scene: Scene) throws {
+    let revoked = try scene.postern("revoke", "--object", object)
+    #expect(revoked.status == 0, "\(revoked.output)\(revoked.errors)")
+  }
+
+  @Test func `a request whose thread is kept from it has nothing after the revoke`() throws {
+    var result: String?
+    for _ in 0..<20 where result == nil {
+      try Scene.run(RingPolicies.udp()) { scene in
+        let process = try scene.start("library-ring", arguments: [])
+        _ = try process("ring")
+        #expect(try process("open dns") == "0")
+        result = try stalled(scene, process, port: 7777) {
+          try revoke("dns", scene)
+        }
+      }
+    }
+    #expect(result.map { Int($0) ?? 0 } == 0, "\(result ?? "it was never kept")")
+  }
+
+  /// The slots emptied, and cancelled until there is nothing that could be.
+  @Test func `without the recall of the socket it would receive`() throws {
+    var result: String?
+    for _ in 0..<20 where result == nil {
+      try Scene.run(RingPolicies.udp()) { scene in
+        let process = try scene.start("library-ring", arguments: [])
+        #expect(try process("twin-udp \(scene.address) 7779") == "0")
+        result = try stalled(scene, process, port: 7779) { _ = try process("cancel") }
+      }
+    }
+    #expect(result.flatMap { Int($0) }.map { $0 > 0 } ?? false, "\(result ?? "it was never kept")")
+  }
+
+  /// 64 MiB: their way to the image takes longer than the next holder needs.
+  private func overwriting(_ scene: Scene, _ process: Dialogue, _ recall: () throws -> Void) throws -> Int {
+    let size = 64 << 20
+    #expect(try process("put W") == "\(size)")
+    let next = Data(repeating: UInt8(ascii: "B"), count: size)
+    try recall()
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: scene.image))
+    try file.write(contentsOf: next)
+    try file.close()
+    #expect(try eventually { try scene.loopDevices() == 0 })
+    usleep(500_000)
+    return try Data(contentsOf: URL(fileURLWithPath: scene.image)).count { $0 != UInt8(ascii: "B") }
+  }
+
+  private func enlarge(_ scene: Scene) throws {
+    try Data(repeating: UInt8(ascii: "A"), count: 64 << 20).write(to: URL(fileURLWithPath: scene.image))
+  }
+
+  @Test func `nothing of a revoked writer comes over what the next holder writes`() throws {
+    try Scene.run(RingPolicies.image(object: ", access: read-write", operations: "read, write")) { scene in
+      try enlarge(scene)
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      #expect(try process("open image") == "0")
+      let strange = try overwriting(scene, process) { try revoke("image", scene) }
+      #expect(strange == 0)
+    }
+  }
+
+  @Test func `without the flush it would`() throws {
+    try Scene.run(Policies.image()) { scene in
+      try enlarge(scene)
+      let process = try scene.start([try Programs.path("library-ring"), scene.socket], as: .own)
+      #expect(try process("twin-disk \(scene.image)") == "0")
+      let strange = try overwriting(scene, process) { _ = try process("leave") }
+      #expect(strange > 0)
+    }
+  }
+
+  /// The processes that hold rings for this scene's broker: the one that forks, and its hands.
+  private func holders(_ scene: Scene) throws -> (forker: Int32, hands: [Int32]) {
+    func text(_ pid: Int32, _ name: String) -> String {
+      (try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/\(name)"))).map { String(decoding: $0, as: UTF8.self) }
+        ?? ""
+    }
+    let all = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }.filter { pid in
+      text(pid, "comm").hasPrefix("postern-rings")
+        && text(pid, "environ").contains("POSTERN_TEST_FOLDER=\(scene.folder)")
+    }
+    func parent(_ pid: Int32) -> Int32? {
+      text(pid, "stat").split(separator: " ").dropFirst(3).first.flatMap { Int32($0) }
+    }
+    guard let forker = all.first(where: { pid in parent(pid).map { !all.contains($0) } ?? false }) else {
+      throw HarnessFailure(description: "nobody holds rings")
+    }
+    return (forker, all.filter { $0 != forker })
+  }
+
+  @Test func `when its hand is killed a socket is of no use any more`() throws {
+    try Scene.run(RingPolicies.udp(operations: "receive, send")) { scene in
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      #expect(try process("open dns") == "0")
+      for hand in try holders(scene).hands { kill(hand, SIGKILL) }
+      #expect(try eventually { try scene.associations().isEmpty })
+      #expect(try eventually { try process("do send").hasPrefix("E") })
+      _ = try process("start receive")
+      try scene.sendDatagram("late")
+      let received = try process("end")
+      #expect(Int(received) ?? 0 <= 0, "\(received)")
+    }
+  }
+
+  @Test func `when its hand is killed a disk is of no use any more`() throws {
+    try Scene.run(RingPolicies.image()) { scene in
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      #expect(try process("open image") == "0")
+      for hand in try holders(scene).hands { kill(hand, SIGKILL) }
+      #expect(try eventually { try scene.associations().isEmpty })
+      #expect(try eventually { try process("do read") != "512" })
+    }
+  }
+
+  @Test func `when the process that forks hands is killed too a revoke says that a disk cannot be taken back`() throws {
+    try Scene.run(RingPolicies.image()) { scene in
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      #expect(try process("open image") == "0")
+      let holders = try holders(scene)
+      for victim in [holders.forker] + holders.hands { kill(victim, SIGKILL) }
+      #expect(try eventually { try scene.associations().isEmpty })
+      let revoked = try scene.postern("revoke", "--object", "image", "--timeout", "1")
+      #expect(revoked.status != 0 && "\(revoked.output)\(revoked.errors)".contains("cannot"), "\(revoked)")
+      let doctor = try scene.postern("doctor").output
+      #expect(doctor.contains("the process that holds rings has ended"))
+      // What a later revoke would take it back by, and the disk itself.
+      scene.descriptorsKept = 3
+      process.end()
+    }
+  }
+
+  @Test func `when the process that forks hands is killed its hands still take back`() throws {
+    try Scene.run(RingPolicies.image()) { scene in
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      #expect(try process("open image") == "0")
+      kill(try holders(scene).forker, SIGKILL)
+      #expect(try scene.postern("revoke", "--object", "image").status == 0)
+      #expect(try process("do read") == "EBADF")
+      _ = try process("ring")
+      #expect(try process("open image") != "0")
+    }
+  }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Reads through the library, as often as it is told, and says how many reads gave bytes.
+ *
+ * Usage: library-ring-count SOCKET OBJECT, then lines:
+ *   open          for all that is granted
+ *   read NUMBER
+ *   fork          while a thread is blocked in a receive a child looks for a datagram; says what the child got
+ *   received      what the thread got
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <postern.h>
+
+static int fd = -1;
+static pthread_t receiver;
+
+static void *receive(void *result)
+{
+	char bytes[64];
+
+	*(ssize_t *)result = postern_receive(fd, bytes, sizeof(bytes), 0, NULL, NULL);
+	return result;
+}
+
+int main(int count, char **arguments)
+{
+	char line[64], bytes[64];
+	postern *connection;
+	static ssize_t received;
+
+	alarm(120);
+	if (count < 3 || postern_connect(arguments[1], &connection) < 0)
+		return 69;
+	while (fgets(line, sizeof(line), stdin)) {
+		long good = 0;
+
+		if (!strncmp(line, "open", 4)) {
+			fd = postern_open(connection, arguments[2], 0);
+			printf("%d\n", fd < 0 ? fd : 0);
+		} else if (!strncmp(line, "fork", 4)) {
+			pthread_create(&receiver, NULL, receive, &received);
+			usleep(100000);
+			fflush(stdout);
+			if (fork() == 0) {
+				printf("%zd\n", postern_receive(fd, bytes, sizeof(bytes), MSG_DONTWAIT, NULL, NULL));
+				fflush(stdout);
+				_exit(0);
+			}
+			wait(NULL);
+		} else if (!strncmp(line, "received", 8)) {
+			pthread_join(receiver, NULL);
+			printf("%zd\n", received);
+		} else {
+			for (long left = atol(line + 5); left > 0; left--)
+				good += postern_read(fd, bytes, sizeof(bytes), 0) == sizeof(bytes);
+			printf("%ld\n", good);
+		}
+		fflush(stdout);
+	}
+	return 0;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes that operate without a pause while their associations come and go. */
+#include "barrier.h"
+
+#include <fcntl.h>
+#include <linux/random.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#define PROCESSES 4
+/* With POSTERN_SOAK, else a fifth. */
+#define ROUNDS 300
+
+/* turn is odd from when a revoke has returned until the next grant begins. */
+struct shared {
+	volatile uint64_t turn;
+	volatile int end;
+	struct {
+		volatile uint64_t done;
+		volatile uint64_t refused;
+		volatile uint64_t late;
+		volatile uint64_t odd; /* an errno that is neither */
+		char space[32];
+	} of[PROCESSES];
+};
+
+static int zero, udp, listener, pair[2], entropy, file;
+
+static long operate(unsigned int which)
+{
+	char data[64];
+	struct iovec vector = { data, sizeof(data) };
+	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
+	socklen_t length = sizeof(int);
+	int value;
+
+	switch (which % 9) {
+	case 0:
+		return ERR(pread(zero, data, 64, 0));
+	case 1:
+		return ERR(pwritev2(zero, &vector, 1, 0, 0));
+	case 2:
+		return ERR(send(udp, data, 16, MSG_DONTWAIT));
+	case 3:
+		return ERR(recvmsg(udp, &message, MSG_DONTWAIT));
+	case 4:
+		return ERR(ioctl(entropy, RNDGETENTCNT, &value));
+	case 5:
+		return ERR(getsockopt(udp, SOL_SOCKET, SO_RCVBUF, &value, &length));
+	case 6:
+		return ERR(accept4(listener, NULL, NULL, SOCK_NONBLOCK));
+	case 7:
+		return ERR(splice(file, NULL, pair[1], NULL, 64, SPLICE_F_NONBLOCK));
+	default:
+		return ERR(listen(listener, 4));
+	}
+}
+
+static void hammer(struct shared *shared, int number)
+{
+	char data[4096];
+
+	if (pipe2(pair, O_NONBLOCK))
+		_exit(1);
+	for (unsigned int i = 0; !shared->end; i++) {
+		uint64_t turn = shared->turn;
+		long result = operate(i);
+		bool refused = result == -EKEYREVOKED || result == -EKEYEXPIRED || result == -EACCES || result == -ESTALE;
+
+		if (refused)
+			shared->of[number].refused++;
+		else if (result >= 0 || result == -EAGAIN || result == -ECONNREFUSED)
+			shared->of[number].done++;
+		else
+			shared->of[number].odd = (uint64_t)-result;
+		/* It began after the revoke had returned, and there was no grant since. */
+		if (!refused && turn & 1 && shared->turn == turn)
+			shared->of[number].late++;
+		while (i % 9 == 8 && read(pair[0], data, sizeof(data)) > 0)
+			;
+	}
+	_exit(0);
+}
+
+struct described {
+	uint64_t refused;
+	uint64_t others;
+};
+
+static void see(const struct postern_direct_event *event, void *context)
+{
+	struct described *described = context;
+
+	if (event->kind == POSTERN_EVENT_REFUSED)
+		described->refused++;
+	else
+		described->others++;
+}
+
+static void open_all(void)
+{
+	struct scene scene;
+
+	scene_open(&scene);
+	zero_device(&scene);
+	zero = scene.fd;
+	udp_pair(&scene);
+	udp = scene.fd;
+	tcp_listener(&scene);
+	listener = scene.fd;
+	fcntl(listener, F_SETFL, O_NONBLOCK);
+	plain_file(&scene);
+	file = scene.fd;
+	entropy = open("/dev/random", O_RDONLY);
+	if (tag(zero, OBJECT, 0, 0) || tag(udp, OBJECT, 1, 0) || tag(listener, OBJECT, 0, 0) || tag(entropy, OBJECT, 0, 0) ||
+	    tag(file, OBJECT, 0, 0))
+		die("tag");
+}
+
+void test_hammer(void)
+{
+	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t before, lost, late = 0, refused = 0, done = 0, odd = 0, counted_now;
+	struct described described = { 0 };
+	const int rounds = getenv("POSTERN_SOAK") ? ROUNDS : ROUNDS / 5;
+	uint32_t numbers[PROCESSES];
+	double worst = 0, sum = 0;
+	struct reached reached;
+	pid_t pids[PROCESSES];
+
+	clear();
+	default_limits();
+	define_object(OBJECT, POSTERN_KIND_SOCKET);
+	open_all();
+	drain(NULL, NULL);
+	before = counted_refusals();
+	lost = counted(POSTERN_COUNTER_LOST_REFUSALS);
+	for (int i = 0; i < PROCESSES; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			hammer(shared, i);
+		numbers[i] = associate(pids[i], OBJECT, ALL_OPERATIONS);
+	}
+	/* They leave it no time otherwise. */
+	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
+	for (int round = 0; round < rounds; round++) {
+		double start;
+
+		for (int i = 0; i < PROCESSES; i++) {
+			stand.records[numbers[i]].state = POSTERN_STATE_LIVE;
+			/* The first is whom the socket's tag names. */
+			keep_verdicts(numbers[i]);
+		}
+		usleep(2000);
+		start = seconds();
+		for (int i = 0; i < PROCESSES; i++)
+			revoke_record(numbers[i]);
+		for (int i = 0; i < PROCESSES; i++)
+			raise_barrier(pids[i], BARRIER_TRACE, &reached);
+		sum += seconds() - start;
+		worst = seconds() - start > worst ? seconds() - start : worst;
+		shared->turn++;
+		usleep(2000);
+		/* Less often than events come, so that some are lost. */
+		if (round % 50 == 49)
+			drain(see, &described);
+		shared->turn++;
+	}
+	shared->end = 1;
+	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 });
+	for (int i = 0; i < PROCESSES; i++) {
+		waitpid(pids[i], NULL, 0);
+		late += shared->of[i].late;
+		refused += shared->of[i].refused;
+		done += shared->of[i].done;
+		odd |= shared->of[i].odd;
+	}
+	drain(see, &described);
+	counted_now = counted_refusals() - before;
+	lost = counted(POSTERN_COUNTER_LOST_REFUSALS) - lost;
+	printf("# %llu operations done, %llu refused, %llu described, %llu lost; revoke of %d processes: mean %.1f ms, worst %.1f ms\n",
+	       (unsigned long long)done, (unsigned long long)refused, (unsigned long long)described.refused,
+	       (unsigned long long)lost, PROCESSES, sum / rounds * 1e3, worst * 1e3);
+	report(done > (uint64_t)rounds && refused > (uint64_t)rounds && !odd,
+	       "hammer: operations were done and refused", "%llu, %llu, errno %llu",
+	       (unsigned long long)done, (unsigned long long)refused, (unsigned long long)odd);
+	report(late == 0, "hammer: nothing that began after a revoke had returned succeeded", "%llu", (unsigned long long)late);
+	report(counted_now == refused, "hammer: every refusal that a process saw was counted, and no other", "%llu counted, %llu seen",
+	       (unsigned long long)counted_now, (unsigned long long)refused);
+	report(described.refused + lost == counted_now, "hammer: described and lost are what was counted", "%llu + %llu, not %llu",
+	       (unsigned long long)described.refused, (unsigned long long)lost, (unsigned long long)counted_now);
+	close(zero);
+	close(udp);
+	close(listener);
+	close(entropy);
+	close(file);
+}

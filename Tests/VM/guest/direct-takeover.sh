@@ -1,0 +1,168 @@
+#!/bin/bash
+# The broker dies, and another one takes over what the kernel goes on enforcing.
+#
+# vm-once: 6.12 taking over is the same on both; the soak has both
+# vm-memory: 2048
+# vm-time-limit: 1500
+# vm-modules: null_blk:nr_devices=2:gb=1:memory_backed=1
+. Tests/VM/guest/direct.bash
+
+policy() { # MESSAGE-OF-MOVED
+	cat >"$scratch/policy.yaml" <<END
+version: 1
+objects:
+  udp: { kind: socket, listen: "udp://127.0.0.1:5300", send-to: ["127.0.0.0/8"] }
+  disk: { kind: disk, path: /dev/nullb0, access: read-write }
+  moved: { kind: disk, path: /dev/nullb0 }
+  brief: { kind: disk, path: /dev/nullb0 }
+  web: { kind: socket, listen: "tcp://127.0.0.1:8080" }
+applications:
+  client: { user: nobody }
+grants:
+  - { application: client, object: udp, operations: [bind, send, receive], path: direct }
+  - { application: client, object: disk, operations: [read, write], path: direct }
+  - { application: client, object: moved, operations: [read], path: direct, message: "$1" }
+  - { application: client, object: brief, operations: [read], path: direct, expires: 4s }
+  - { application: client, object: web, operations: [bind, listen, accept], path: direct }
+END
+}
+# same associations as before, without their numbers
+listed() {
+	associations
+	sort <<<"$(cut -d ' ' -f 2- <<<"$out")"
+}
+rounds=3
+if [ -n "${POSTERN_SOAK:-}" ]; then
+	rounds=200
+fi
+
+policy "first"
+mkdir -m 777 "$scratch/boxes"
+direct_start
+actor holder nobody
+holder=$!
+actor stranger daemon
+stranger=$!
+actor plain daemon
+
+begin "setting up"
+does holder direct open udp udp bind,send,receive
+does holder direct open disk disk read,write
+does holder direct open moved moved read
+does holder direct open web web bind,listen,accept
+does holder 0 listen web
+forks holder child
+child=$pid
+does child ok revalidate udp
+does stranger 0 mailbox "$scratch/boxes/stranger"
+does holder 1 give disk "$scratch/boxes/stranger"
+does stranger 0 take disk
+before=$(listed)
+is "how many associations there are" "$(wc -l <<<"$before")" 5
+does holder direct open brief brief read
+does holder 4096 pread brief
+does holder ok hammer pread disk
+does stranger ok hammer pread disk
+finish
+direct_kill
+
+begin "without a broker the kernel goes on enforcing"
+does holder 8 send-to udp 127.0.0.1 5300
+does holder 8 recv udp
+does child 8 send-to udp 127.0.0.1 5300
+does child 8 recv udp
+does child EKEYEXPIRED pread disk
+does stranger EKEYEXPIRED pwrite disk
+does plain 0 tcp socket
+does plain 0 connect socket 8080
+does holder 0 accept web connection
+does holder 1 write connection
+does plain 1 read socket
+sleep 4
+does holder EKEYEXPIRED pread brief
+finish
+
+policy "second"
+direct_start
+begin "a new broker has the same associations, but for those whose grant has changed"
+after=$(listed)
+is "what is listed" "$after" "$(grep -v '^moved ' <<<"$before")"
+does holder EKEYEXPIRED pread moved
+does holder 4096 pread disk
+does holder 8 send-to udp 127.0.0.1 5300
+does child 8 recv udp
+finish
+
+begin "what was refused meanwhile is in the journal"
+sleep 1
+journal
+recorded "the child's refused read" "^refusal not-associated disk $child direct read"
+recorded "the stranger's refused write" "^refusal not-associated disk $stranger direct write"
+recorded "the refusal of what had expired" "^refusal expired brief $holder direct read"
+finish
+
+actor second nobody
+begin "a listener that is lent is still served, and lent to a second one"
+does plain 0 tcp socket2
+does plain 0 connect socket2 8080
+does holder 0 accept web connection2
+does second direct open web web bind,listen,accept
+does plain 0 tcp socket3
+does plain 0 connect socket3 8080
+does second 0 accept web connection
+does second 1 write connection
+does plain 1 read socket3
+finish
+
+begin "a revoke reaches what was taken over"
+postern_as root revoke --object udp
+allowed "the revoke"
+is "how many were recalled" "$(grep -c recalled <<<"$out")" 2
+does holder EKEYREVOKED send-to udp 127.0.0.1 5300
+does child EKEYREVOKED recv udp
+finish
+
+restarts=3
+if [ -n "${POSTERN_SOAK:-}" ]; then
+	restarts=50
+fi
+begin "$restarts restarts, and neither a refusal too many nor one too few"
+for ((i = 0; i < restarts; i++)); do
+	if [ $((i % 2)) -eq 0 ]; then
+		direct_kill
+	else
+		broker_stop
+	fi
+	direct_start
+done
+tell holder count pread
+[[ $answer =~ ^[1-9][0-9]*\ 0\ 0\ none$ ]] || wrong "the holder's reads (right, refused, else): $answer"
+tell stranger count pread
+[[ $answer =~ ^0\ [1-9][0-9]*\ 0\ EKEYEXPIRED$ ]] || wrong "the stranger's reads (right, refused, else): $answer"
+does holder EKEYREVOKED send-to udp 127.0.0.1 5300
+finish
+
+actor opener nobody
+opened=0 usable=0
+begin "a broker killed while objects are opened leaves no descriptor that no association is listed for"
+for ((i = 0; i < rounds; i++)); do
+	does opener ok openers 6 disk
+	sleep "0.$((RANDOM % 9))"
+	direct_kill
+	does opener "*" opened
+	users=" ${answer% *} "
+	opened=$((opened + ${answer##* }))
+	direct_start
+	associations --object disk
+	for user in $users; do
+		[[ $user == "${answer##* }" && $users == " $answer " ]] && continue
+		usable=$((usable + 1))
+		grep -q " disk $user live " <<<"$out" || wrong "round $i: process $user can read, and has no association"
+	done
+	does opener ok close-openers
+done
+[ "$opened" -ge "$rounds" ] || wrong "only $opened opens were under way in $rounds rounds"
+[ "$usable" -gt 0 ] || wrong "no process had anything open when the broker was killed"
+echo "($opened opens, $usable in use at a kill)"
+finish
+scene_end
