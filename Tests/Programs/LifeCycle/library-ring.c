@@ -15,8 +15,8 @@
  *   share REQUEST            a forked child that keeps the ring does the request
  *   again OBJECT REQUEST     a forked child makes a ring of its own, revalidates, and does the request
  *   exec REQUEST             executes itself with the ring open, waits half a second, does the request and ends
- *   stall REQUEST            submits it by a thread that a page fault keeps in the kernel for some time, out of anybody's reach;
- *                            says whether it is kept there
+ *   stall REQUEST FILE       submits it by a thread that a page of this file, which nobody delivers, keeps in the kernel, out of
+ *                            anybody's reach; says whether it is kept there
  *   stalled                  whether it still is
  *   cancel                   what a broker without guards does: empties the slots, and cancels until there is nothing to cancel
  *   put BYTE                 writes 64 MiB of it to slot 0
@@ -298,64 +298,39 @@ static void *hold_lock(void *nothing)
 	return nothing;
 }
 
-/* A page of a file that is being punched keeps who touches it until that is done (mm/shmem.c). */
-static struct {
-	int file;
-	size_t size;
-	char *memory;
-	volatile int is_over;
-} stalled;
+static volatile int is_stalled;
 
-static void *punch(void *nothing)
-{
-	fallocate(stalled.file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)stalled.size);
-	return nothing;
-}
-
-static void *submit_stalled(void *nothing)
+static void *submit_stalled(void *memory)
 {
 	/* The argument is read after the submission. */
-	syscall(SYS_io_uring_enter, ring.ring_fd, 1, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, stalled.memory,
+	syscall(SYS_io_uring_enter, ring.ring_fd, 1, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, memory,
 		sizeof(struct io_uring_getevents_arg));
-	stalled.is_over = 1;
+	is_stalled = 0;
 	for (;;)
 		pause();
-	return nothing;
+	return memory;
 }
 
-static long stall(const char *what)
+static long stall(const char *what, const char *path)
 {
+	int file = open(path, O_RDONLY | O_CLOEXEC), result = queue(what);
+	char *memory = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
 	pthread_t thread;
-	int result;
 
-	if (!stalled.memory) {
-		stalled.size = (size_t)5 << 30;
-		stalled.file = memfd_create("stalled", MFD_CLOEXEC);
-		if (stalled.file < 0 || ftruncate(stalled.file, (off_t)stalled.size) < 0)
-			return -errno;
-		stalled.memory = mmap(NULL, stalled.size, PROT_READ | PROT_WRITE, MAP_SHARED, stalled.file, 0);
-		if (stalled.memory == MAP_FAILED)
-			return -errno;
-	}
-	for (size_t at = 0; at < stalled.size; at += 4096)
-		stalled.memory[at] = 0;
-	stalled.is_over = 0;
-	result = queue(what);
+	if (file < 0 || memory == MAP_FAILED || madvise(memory, 4096, MADV_RANDOM))
+		return -errno;
 	if (result < 0)
 		return result;
 	ring.sq.array[*ring.sq.ktail & *ring.sq.kring_mask] = (ring.sq.sqe_tail - 1) & *ring.sq.kring_mask;
 	ring.sq.sqe_head = ring.sq.sqe_tail;
 	io_uring_smp_store_release(ring.sq.ktail, *ring.sq.ktail + 1);
-	if (pthread_create(&thread, NULL, punch, NULL))
+	is_stalled = 1;
+	if (pthread_create(&thread, NULL, submit_stalled, memory))
 		return -EAGAIN;
-	/* The pages go first from the memory of who has them, then from the file; from here on who touches one waits. */
-	usleep(550000);
-	if (pthread_create(&thread, NULL, submit_stalled, NULL))
-		return -EAGAIN;
-	for (int waited = 0; waited < 500 && io_uring_smp_load_acquire(ring.sq.khead) != *ring.sq.ktail; waited++)
+	for (int waited = 0; waited < 5000 && io_uring_smp_load_acquire(ring.sq.khead) != *ring.sq.ktail; waited++)
 		usleep(1000);
 	usleep(20000);
-	return io_uring_smp_load_acquire(ring.sq.khead) == *ring.sq.ktail && !stalled.is_over;
+	return io_uring_smp_load_acquire(ring.sq.khead) == *ring.sq.ktail && is_stalled;
 }
 
 static long cancel(void)
@@ -517,9 +492,9 @@ int main(int count, char **arguments)
 			execute(arguments, first);
 			say(-errno);
 		} else if (!strncmp(line, "stalled", 7)) {
-			say(!stalled.is_over);
+			say(is_stalled);
 		} else if (!strncmp(line, "stall", 5)) {
-			say(stall(first));
+			say(stall(first, second));
 		} else if (!strncmp(line, "cancel", 6)) {
 			say(cancel());
 		} else if (!strncmp(line, "put", 3)) {
