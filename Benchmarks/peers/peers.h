@@ -135,7 +135,7 @@ void operate_plainly(const struct task *task);
 postern *library(void);
 void broker_serves(struct way *way);
 /* The result; where the broker refused, way->why says so. */
-int granted(struct way *way, const char *object, int result);
+int was_granted(struct way *way, const char *object, int result);
 
 /* launch.c */
 void start_program(const char *const *line, int descriptor);

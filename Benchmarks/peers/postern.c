@@ -27,7 +27,7 @@ void broker_serves(struct way *way)
 	way->servers[way->server_count++] = atoi(needed("PEERS_BROKER_PID"));
 }
 
-int granted(struct way *way, const char *object, int result)
+int was_granted(struct way *way, const char *object, int result)
 {
 	char message[128];
 
@@ -43,7 +43,7 @@ int granted(struct way *way, const char *object, int result)
 /* A descriptor of the library, or an error and the reason. */
 static int open_by_library(struct way *way, const char *object)
 {
-	return granted(way, object, postern_open(library(), object, 0));
+	return was_granted(way, object, postern_open(library(), object, 0));
 }
 
 static int accept_by_library(int listener)

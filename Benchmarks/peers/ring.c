@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * io_uring, default flags, registered files and buffers: without restrictions, and as the path ring of Postern, whose slots
- * the broker fills.
+ * io_uring, default flags, registered files: without restrictions, and as the path ring of Postern, whose slots the broker
+ * fills. No registered buffers: between the page cache and memory the kernel copies faster without (they are a bvec to it).
  */
 #include "peers.h"
 
 #include <liburing.h>
-#include <sys/resource.h>
 
 /* A ring and where in it the object is. */
 struct place {
@@ -16,19 +15,9 @@ struct place {
 
 static struct place disk, udp, tcp;
 
-/* In the client, as root: an ordinary user's limit may be smaller than the buffers. */
-static void allow_buffers(struct way *way)
-{
-	const struct rlimit enough = { 64u << 20, 64u << 20 };
-
-	if (setrlimit(RLIMIT_MEMLOCK, &enough))
-		cannot(way, "the limit of locked memory could not be set");
-}
-
 /* NULL: way->why says why not. */
 static struct io_uring *make_ring(struct way *way, unsigned flags)
 {
-	const struct iovec buffers = { held.bytes, LARGEST * DEEPEST };
 	struct io_uring *ring = calloc(1, sizeof(*ring));
 	cpu_set_t workers;
 
@@ -36,8 +25,6 @@ static struct io_uring *make_ring(struct way *way, unsigned flags)
 	CPU_SET(processor(0), &workers);
 	if (!ring || io_uring_queue_init(DEEPEST, ring, flags) < 0)
 		cannot(way, "io_uring_setup was refused");
-	else if (io_uring_register_buffers(ring, &buffers, 1) < 0)
-		cannot(way, "registering buffers was refused");
 	/* The kernel's workers, for what would block, where the client is. */
 	else if (io_uring_register_iowq_aff(ring, sizeof(workers), &workers) < 0)
 		cannot(way, "placing its workers was refused");
@@ -86,10 +73,10 @@ static void prepare(struct io_uring_sqe *entry, const struct task *task, int slo
 
 	switch (task->operation) {
 	case READ:
-		io_uring_prep_read_fixed(entry, slot, bytes, task->size, (uint64_t)i * task->size, 0);
+		io_uring_prep_read(entry, slot, bytes, task->size, (uint64_t)i * task->size);
 		break;
 	case WRITE:
-		io_uring_prep_write_fixed(entry, slot, bytes, task->size, (uint64_t)i * task->size, 0);
+		io_uring_prep_write(entry, slot, bytes, task->size, (uint64_t)i * task->size);
 		break;
 	case UDP_SEND:
 	case TCP_SEND:
@@ -120,8 +107,8 @@ static void submit(const struct task *task)
 	}
 }
 
-struct way ring_unrestricted = { .name = "io_uring, unrestricted", .enter = allow_buffers, .open = open_unrestricted,
-				 .offers = unrestricted_offers, .perform = submit, .root = 1 };
+struct way ring_unrestricted = { .name = "io_uring, unrestricted", .open = open_unrestricted, .offers = unrestricted_offers,
+				 .perform = submit, .root = 1 };
 
 /* The path ring: one for each object, as every open makes one. */
 
@@ -132,7 +119,7 @@ static struct place enrol(struct way *way, const char *object, struct postern_ri
 {
 	struct io_uring *ring = make_ring(way, IORING_SETUP_R_DISABLED);
 
-	if (!ring || granted(way, object, postern_ring_open(library(), object, 0, ring->ring_fd, enrolled)) < 0)
+	if (!ring || was_granted(way, object, postern_ring_open(library(), object, 0, ring->ring_fd, enrolled)) < 0)
 		return (struct place){ NULL, 0 };
 	return (struct place){ ring, (int)enrolled->slot };
 }
@@ -183,5 +170,5 @@ static void release(const struct task *task)
 	acquired_ring = NULL;
 }
 
-struct way ring = { .name = "Postern, ring", .prepare = broker_serves, .enter = allow_buffers, .open = open_restricted,
-		    .offers = restricted_offers, .perform = perform, .release = release };
+struct way ring = { .name = "Postern, ring", .prepare = broker_serves, .open = open_restricted, .offers = restricted_offers,
+		    .perform = perform, .release = release };
