@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #define NOBODY 65534
+#define UDP_RING_PEER 2005	/* as the policy of `run` says */
 #define LENGTH (8u << 20)	/* bytes of the disk */
 #define LARGEST 65536u
 #define DEEPEST 64u

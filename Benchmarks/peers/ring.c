@@ -64,8 +64,8 @@ static struct place place_of(const struct task *task)
 	return task->operation == UDP_SEND || task->operation == UDP_RECEIVE ? udp : tcp;
 }
 
-/* Where udp datagrams go; .sin_family 0: the socket is connected. */
-static struct sockaddr_in destination;
+/* The udp socket's ring takes no request that could name an address. */
+static int writes_datagrams;
 
 static void prepare(struct io_uring_sqe *entry, const struct task *task, int slot, unsigned i)
 {
@@ -80,9 +80,10 @@ static void prepare(struct io_uring_sqe *entry, const struct task *task, int slo
 		break;
 	case UDP_SEND:
 	case TCP_SEND:
-		io_uring_prep_send(entry, slot, bytes, task->size, MSG_NOSIGNAL);
-		if (destination.sin_family && task->operation == UDP_SEND)
-			io_uring_prep_send_set_addr(entry, (struct sockaddr *)&destination, sizeof(destination));
+		if (writes_datagrams)
+			io_uring_prep_write(entry, slot, bytes, task->size, 0);
+		else
+			io_uring_prep_send(entry, slot, bytes, task->size, MSG_NOSIGNAL);
 		break;
 	default:
 		io_uring_prep_recv(entry, slot, bytes, task->size, task->operation == UDP_RECEIVE ? 0 : MSG_WAITALL);
@@ -135,9 +136,9 @@ static void open_restricted(struct way *way)
 		return;
 	}
 	udp = enrol(way, "udp-ring", &enrolled);
-	held.udp_peer = loopback_socket(SOCK_DGRAM, 0);
+	writes_datagrams = 1;
+	held.udp_peer = loopback_socket(SOCK_DGRAM, UDP_RING_PEER);
 	connect_to(held.udp_peer, &udp_ring_here);
-	destination = name_of(held.udp_peer);
 }
 
 static int restricted_offers(const struct task *task)

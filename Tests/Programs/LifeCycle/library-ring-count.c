@@ -7,7 +7,9 @@
  *   read NUMBER
  *   fork          while a thread is blocked in a receive a child looks for a datagram; says what the child got
  *   received      what the thread got
+ *   send [PORT]   five bytes, to that port of 127.0.0.1; says how many went or the error
  */
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +57,15 @@ int main(int count, char **arguments)
 		} else if (!strncmp(line, "received", 8)) {
 			pthread_join(receiver, NULL);
 			printf("%zd\n", received);
+		} else if (!strncmp(line, "send", 4)) {
+			struct sockaddr_in to = {
+				.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(line + 4)),
+				.sin_addr = { htonl(INADDR_LOOPBACK) },
+			};
+			int names = to.sin_port != 0;
+
+			printf("%zd\n", postern_send(fd, "hello", 5, 0, names ? (struct sockaddr *)&to : NULL,
+						    names ? sizeof(to) : 0));
 		} else {
 			for (long left = atol(line + 5); left > 0; left--)
 				good += postern_read(fd, bytes, sizeof(bytes), 0) == sizeof(bytes);

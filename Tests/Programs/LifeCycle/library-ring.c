@@ -8,6 +8,7 @@
  *   open OBJECT [NUMBER]     offers it, or another descriptor
  *   twin PATH                an unrestricted ring with this file in slot 0, as a broker without guards would make it
  *   twin-udp ADDRESS PORT    the same with a socket; `empty` empties the slots and cancels nothing
+ *   to ADDRESS PORT          where the request send-to goes; connect, where slot 0 of twin-udp does
  *   do REQUEST               submits one request and waits for it
  *   start REQUEST            submits it; `end` waits for the next completion, `ends` says how many there are
  *   register CALL            a register call
@@ -148,6 +149,9 @@ static int empty(void)
 	return (int)register_call(IORING_REGISTER_FILES_UPDATE, &update, 16);
 }
 
+/* Where send-to goes. */
+static struct sockaddr_in destination = { .sin_family = AF_INET };
+
 static int queue(const char *what)
 {
 	struct io_uring_sqe *entry = io_uring_get_sqe(&ring);
@@ -198,7 +202,10 @@ static int queue(const char *what)
 		io_uring_prep_recv(entry, slot, bytes, sizeof(bytes), 0);
 	else if (!strcmp(what, "send"))
 		io_uring_prep_send(entry, slot, "hello", 5, MSG_NOSIGNAL);
-	else if (!strcmp(what, "accept"))
+	else if (!strcmp(what, "send-to")) {
+		io_uring_prep_send(entry, slot, "hello", 5, MSG_NOSIGNAL);
+		io_uring_prep_send_set_addr(entry, (struct sockaddr *)&destination, sizeof(destination));
+	} else if (!strcmp(what, "accept"))
 		io_uring_prep_accept(entry, slot, NULL, NULL, 0);
 	else if (!strcmp(what, "accepts"))
 		io_uring_prep_multishot_accept(entry, slot, NULL, NULL, 0);
@@ -472,6 +479,10 @@ int main(int count, char **arguments)
 			say(empty());
 		} else if (!strncmp(line, "twin", 4)) {
 			say(twin(first));
+		} else if (!strncmp(line, "to ", 3) || !strncmp(line, "connect ", 8)) {
+			inet_pton(AF_INET, first, &destination.sin_addr);
+			destination.sin_port = htons((uint16_t)atoi(second));
+			say(*line == 't' ? 0 : connect(outside, (struct sockaddr *)&destination, sizeof(destination)));
 		} else if (!strncmp(line, "do ", 3)) {
 			say(perform(first));
 		} else if (!strncmp(line, "start", 5)) {
