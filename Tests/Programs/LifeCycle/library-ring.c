@@ -15,9 +15,9 @@
  *   share REQUEST            a forked child that keeps the ring does the request
  *   again OBJECT REQUEST     a forked child makes a ring of its own, revalidates, and does the request
  *   exec REQUEST             executes itself with the ring open, waits half a second, does the request and ends
- *   stall REQUEST            submits it by a thread that a page fault keeps in the kernel for some time, out of anybody's reach;
- *                            says whether it is kept there
- *   stalled                  whether it still is
+ *   stall REQUEST            submits it by a thread that a page fault keeps in the kernel, out of anybody's reach (needs
+ *                            CAP_SYS_PTRACE); says whether it is kept there
+ *   stalled                  whether it still is, and ends it
  *   cancel                   what a broker without guards does: empties the slots, and cancels until there is nothing to cancel
  *   put BYTE                 writes 64 MiB of it to slot 0
  *   twin-disk IMAGE          like twin, with a loop device made of it; `leave` takes it out, says so, and closes it a little later
@@ -29,6 +29,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/loop.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -298,19 +299,12 @@ static void *hold_lock(void *nothing)
 	return nothing;
 }
 
-/* A page of a file that is being punched keeps who touches it until that is done (mm/shmem.c). */
+/* A page that userfaultfd(2) leaves missing keeps who touches it, in the kernel too, until that is closed. */
 static struct {
-	int file;
-	size_t size;
+	int faults;
 	char *memory;
 	volatile int is_over;
 } stalled;
-
-static void *punch(void *nothing)
-{
-	fallocate(stalled.file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)stalled.size);
-	return nothing;
-}
 
 static void *submit_stalled(void *nothing)
 {
@@ -325,37 +319,28 @@ static void *submit_stalled(void *nothing)
 
 static long stall(const char *what)
 {
+	struct uffdio_api version = { .api = UFFD_API };
+	struct uffdio_register missing = { .range.len = 4096, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct pollfd fault = { .events = POLLIN };
 	pthread_t thread;
 	int result;
 
-	if (!stalled.memory) {
-		stalled.size = (size_t)5 << 30;
-		stalled.file = memfd_create("stalled", MFD_CLOEXEC);
-		if (stalled.file < 0 || ftruncate(stalled.file, (off_t)stalled.size) < 0)
-			return -errno;
-		stalled.memory = mmap(NULL, stalled.size, PROT_READ | PROT_WRITE, MAP_SHARED, stalled.file, 0);
-		if (stalled.memory == MAP_FAILED)
-			return -errno;
-	}
-	for (size_t at = 0; at < stalled.size; at += 4096)
-		stalled.memory[at] = 0;
-	stalled.is_over = 0;
+	stalled.memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stalled.faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	missing.range.start = (uintptr_t)stalled.memory;
+	if (stalled.memory == MAP_FAILED || stalled.faults < 0 || ioctl(stalled.faults, UFFDIO_API, &version) < 0 ||
+	    ioctl(stalled.faults, UFFDIO_REGISTER, &missing) < 0)
+		return -errno;
 	result = queue(what);
 	if (result < 0)
 		return result;
 	ring.sq.array[*ring.sq.ktail & *ring.sq.kring_mask] = (ring.sq.sqe_tail - 1) & *ring.sq.kring_mask;
 	ring.sq.sqe_head = ring.sq.sqe_tail;
 	io_uring_smp_store_release(ring.sq.ktail, *ring.sq.ktail + 1);
-	if (pthread_create(&thread, NULL, punch, NULL))
-		return -EAGAIN;
-	/* The pages go first from the memory of who has them, then from the file; from here on who touches one waits. */
-	usleep(550000);
 	if (pthread_create(&thread, NULL, submit_stalled, NULL))
 		return -EAGAIN;
-	for (int waited = 0; waited < 500 && io_uring_smp_load_acquire(ring.sq.khead) != *ring.sq.ktail; waited++)
-		usleep(1000);
-	usleep(20000);
-	return io_uring_smp_load_acquire(ring.sq.khead) == *ring.sq.ktail && !stalled.is_over;
+	fault.fd = stalled.faults;
+	return poll(&fault, 1, 10000) == 1 && io_uring_smp_load_acquire(ring.sq.khead) == *ring.sq.ktail && !stalled.is_over;
 }
 
 static long cancel(void)
@@ -518,6 +503,7 @@ int main(int count, char **arguments)
 			say(-errno);
 		} else if (!strncmp(line, "stalled", 7)) {
 			say(!stalled.is_over);
+			close(stalled.faults);
 		} else if (!strncmp(line, "stall", 5)) {
 			say(stall(first));
 		} else if (!strncmp(line, "cancel", 6)) {
