@@ -80,31 +80,12 @@ import Testing
     }
   }
 
-  /// The processes that hold rings for this scene's broker: the one that forks, and its hands.
-  private func holders(_ scene: Scene) throws -> (forker: Int32, hands: [Int32]) {
-    func text(_ pid: Int32, _ name: String) -> String {
-      (try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/\(name)"))).map { String(decoding: $0, as: UTF8.self) }
-        ?? ""
-    }
-    let all = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }.filter { pid in
-      text(pid, "comm").hasPrefix("postern-rings")
-        && text(pid, "environ").contains("POSTERN_TEST_FOLDER=\(scene.folder)")
-    }
-    func parent(_ pid: Int32) -> Int32? {
-      text(pid, "stat").split(separator: " ").dropFirst(3).first.flatMap { Int32($0) }
-    }
-    guard let forker = all.first(where: { pid in parent(pid).map { !all.contains($0) } ?? false }) else {
-      throw HarnessFailure(description: "nobody holds rings")
-    }
-    return (forker, all.filter { $0 != forker })
-  }
-
   @Test func `when its hand is killed a socket is of no use any more`() throws {
     try Scene.run(RingPolicies.udp(operations: "receive, send")) { scene in
       let process = try scene.start("library-ring", arguments: [])
       _ = try process("ring")
       #expect(try process("open dns") == "0")
-      for hand in try holders(scene).hands { kill(hand, SIGKILL) }
+      for hand in try scene.ringHolders().hands { kill(hand, SIGKILL) }
       #expect(try eventually { try scene.associations().isEmpty })
       #expect(try eventually { try process("do send").hasPrefix("E") })
       _ = try process("start receive")
@@ -119,7 +100,7 @@ import Testing
       let process = try scene.start("library-ring", arguments: [])
       _ = try process("ring")
       #expect(try process("open image") == "0")
-      for hand in try holders(scene).hands { kill(hand, SIGKILL) }
+      for hand in try scene.ringHolders().hands { kill(hand, SIGKILL) }
       #expect(try eventually { try scene.associations().isEmpty })
       #expect(try eventually { try process("do read") != "512" })
     }
@@ -130,7 +111,7 @@ import Testing
       let process = try scene.start("library-ring", arguments: [])
       _ = try process("ring")
       #expect(try process("open image") == "0")
-      let holders = try holders(scene)
+      let holders = try scene.ringHolders()
       for victim in [holders.forker] + holders.hands { kill(victim, SIGKILL) }
       #expect(try eventually { try scene.associations().isEmpty })
       let revoked = try scene.postern("revoke", "--object", "image", "--timeout", "1")
@@ -148,7 +129,7 @@ import Testing
       let process = try scene.start("library-ring", arguments: [])
       _ = try process("ring")
       #expect(try process("open image") == "0")
-      kill(try holders(scene).forker, SIGKILL)
+      kill(try scene.ringHolders().forker, SIGKILL)
       #expect(try scene.postern("revoke", "--object", "image").status == 0)
       #expect(try process("do read") == "EBADF")
       _ = try process("ring")
