@@ -234,8 +234,11 @@ extension Broker {
     guard let holder = tree.holder(aboveOf: pid, object: objectID) else {
       return refuse(Refusal(.refused, detail: .notDescended), "no holder to descend from")
     }
-    if entity.record(for: objectID, process: holder)?.path == .ring {
-      return wantRing(.revalidation(objectID), pending, id: id, on: connection)
+    switch entity.record(for: objectID, process: holder)?.path {
+    case .ring: return wantRing(.revalidation(objectID), pending, id: id, on: connection)
+    case .direct: break
+    // It has executed since, or has it on another path by now.
+    default: return refuse(Refusal(.refused, detail: .notDescended), "the holder has none on this path")
     }
     switch expecting(pending, { join(object, holder, as: pending.subject) }) {
     case nil: refuse(Refusal(.undecidable), "the asker could not be followed")

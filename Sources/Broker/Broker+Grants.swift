@@ -155,5 +155,7 @@ extension Broker {
 
   func undo(_ association: AssociationRecord) {
     _ = entity.drop(AssociationSelector(association: association.id), as: .dropped)
+    // Whoever has ended or executed meanwhile may be nobody's entry, with whose end this would go.
+    forgetEvidence(of: association.process)
   }
 }

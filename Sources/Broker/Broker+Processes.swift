@@ -174,7 +174,9 @@ extension Broker {
     if let entry = processes[pid], entry.resource.start == holder.start, entry.resource.execEpoch == holder.execEpoch {
       return
     }
-    guard !channels.values.contains(where: { $0.lineageHolder == holder }) else { return }
+    guard !channels.values.contains(where: { $0.lineageHolder == holder }),
+      !departedHolders.contains(where: { $0.process == holder })
+    else { return }
     _ = entity.exit(holder, keepEvidence: false)
   }
 

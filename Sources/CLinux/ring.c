@@ -66,6 +66,15 @@ static uint64_t cookie_of(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) < 0 ? 0 : cookie;
 }
 
+/* O_NONBLOCK, which is the open file's, is what a program has said of the number. */
+static void keep_nonblock(int from, int to)
+{
+	int flags = fcntl(from, F_GETFL);
+
+	if (flags >= 0 && flags & O_NONBLOCK)
+		fcntl(to, F_SETFL, O_NONBLOCK);
+}
+
 /*
  * The mapping is not there (MADV_DONTFORK), and with two submitters one of them would wait for ever for a lost completion. What
  * takes the ring's place polls readable, and keeps its number for the ring that the child may get. Async-signal-safe calls only.
@@ -82,6 +91,7 @@ static void put_away(struct clinux_ring *ring)
 		return;
 	}
 	send(pair[1], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	keep_nonblock(ring->number, pair[0]);
 	if (dup3(pair[0], ring->number, O_CLOEXEC) >= 0)
 		ring->cookie = cookie_of(ring->number);
 	else
@@ -206,6 +216,7 @@ void clinux_ring_replace(struct clinux_ring *ring, struct clinux_ring *former)
 	/* The application may have closed the number, and somebody else may have it now. */
 	if (!former->is_inherited || !former->cookie || cookie_of(former->number) != former->cookie)
 		return;
+	keep_nonblock(former->number, ring->number);
 	if (dup3(ring->number, former->number, O_CLOEXEC) < 0)
 		return;
 	close(ring->number);

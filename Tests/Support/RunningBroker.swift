@@ -90,7 +90,10 @@ public final class RunningBroker {
   }
 
   /// Its resident memory now, KiB.
-  public var memory: Int {
+  public var memory: Int { Self.memory(of: pid) }
+
+  /// A process's resident memory now, KiB.
+  public static func memory(of pid: Int32) -> Int {
     let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
     let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") } ?? ""
     return Int(line.filter(\.isNumber)) ?? 0

@@ -117,6 +117,11 @@ final class Scene {
   /// Runs a `postern` command as the broker's own user.
   @discardableResult
   func postern(_ arguments: String..., as user: Account? = nil) throws -> Command.Result {
+    try postern(arguments, as: user)
+  }
+
+  @discardableResult
+  func postern(_ arguments: [String], as user: Account? = nil) throws -> Command.Result {
     try Command.run(try broker.line(arguments, as: user))
   }
 

@@ -1,3 +1,5 @@
+import Glibc
+import Linux
 import TestSupport
 import Testing
 
@@ -48,6 +50,36 @@ import Testing
       #expect(try other("open image \(number)") == "EKEYREJECTED refused")
       #expect(try owner("do read") != "512")
     }
+  }
+
+  /// Says whether the asker ended between the hand's answer and its association: the steps before are waited for by time.
+  private func killedWhilePrepared(patience: UInt32) throws -> Bool {
+    var isReached = false
+    try Scene.run(RingPolicies.image()) { scene in
+      let forker = try scene.ringHolders().forker
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      // A child keeps its connection, which so does not end together with it.
+      try process.tell("later image")
+      kill(forker, SIGSTOP)
+      try process.tell("open image")
+      usleep(patience)
+      scene.signal(SIGSTOP)
+      kill(forker, SIGCONT)
+      usleep(patience)
+      kill(process.pid, SIGKILL)
+      scene.signal(SIGCONT)
+      #expect(try eventually { try scene.ringHolders().hands.isEmpty })
+      isReached = try scene.journal().contains { $0.message == "the asker could not be followed" }
+      let left = try scene.table { $0.statistics() }
+      #expect(left.live + left.tombstones + left.processes + left.limits == 0, "\(left)")
+    }
+    return isReached
+  }
+
+  @Test func `who is killed while its ring is prepared leaves nothing in the table`() throws {
+    let isReached = try (1...5).contains { try killedWhilePrepared(patience: 200_000 * $0) }
+    #expect(isReached)
   }
 
   @Test func `what was not granted with path ring is no ring's`() throws {

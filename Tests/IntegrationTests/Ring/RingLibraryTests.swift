@@ -50,6 +50,16 @@ import Testing
     }
   }
 
+  @Test func `a child waits as little as its parent has said that a descriptor does`() throws {
+    try Scene.run(RingPolicies.udp()) { scene in
+      let process = try scene.start("library-ring-count", arguments: ["dns"])
+      #expect(try process("open") == "0")
+      // EAGAIN, by the ring that the child's first call has got it.
+      #expect(try process("child") == "-11")
+      #expect(try scene.journal().contains { $0.kind == "revalidate" && $0.path == "ring" })
+    }
+  }
+
   /// strace(1) counts what all threads of the broker do while a program makes a hundred thousand reads.
   @Test(.enabled(if: Tier.has("strace"), "strace counts"))
   func `the broker makes no system call for an operation`() throws {

@@ -90,6 +90,15 @@ import Testing
     }
   }
 
+  @Test func `a child whose parent has executed something else since descends from no holder`() throws {
+    try opened(RingPolicies.image(), "image") { (scene: Scene, process: Dialogue) throws in
+      try process.tell("later image")
+      #expect(try process("exec read") == "EBADF")
+      #expect(process.heard() == "EKEYREJECTED refused")
+      #expect(try scene.journal().last { $0.kind == "refusal" }?.detail == "not-descended")
+    }
+  }
+
   @Test func `where on-exec says keep, it goes on working`() throws {
     try opened(RingPolicies.image(grant: ", on-exec: keep"), "image") { (scene: Scene, process: Dialogue) throws in
       let result = try process("exec read")

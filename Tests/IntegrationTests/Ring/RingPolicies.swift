@@ -1,3 +1,6 @@
+import Foundation
+import Glibc
+import Linux
 import TestSupport
 
 extension Tier {
@@ -61,6 +64,25 @@ enum RingPolicies {
       - { application: app, object: web, operations: [listen, accept], path: ring }
 
     """
+
+  /// Everything that a ring can hold, for a crowd of the applications' user.
+  static let crowd = """
+    version: 1
+    limits: { connections-per-user: 4096, requests-per-user: 4096, objects-per-user: 4096 }
+    objects:
+      image: { kind: disk, path: $IMAGE, access: read-write }
+      dns: { kind: socket, listen: "udp://$ADDRESS:7777" }
+      web: { kind: socket, listen: "tcp://$ADDRESS:7778" }
+      local: { kind: socket, listen: "unix://$FOLDER/open/local" }
+    applications:
+      app: { user: $USER, processes: 4096 }
+    grants:
+      - { application: app, object: image, operations: [read, write], path: ring }
+      - { application: app, object: dns, operations: [receive], path: ring }
+      - { application: app, object: web, operations: [listen, accept], path: ring }
+      - { application: app, object: local, operations: [listen, accept], path: ring }
+
+    """
 }
 
 extension Scene {
@@ -73,5 +95,38 @@ extension Scene {
   func loopDevices() throws -> Int {
     try Command.demand(["/sbin/losetup", "--list", "--noheadings", "--output", "BACK-FILE"]).split(separator: "\n")
       .count { $0.hasPrefix(image) }
+  }
+
+  /// Looks at the broker's own association table while it is stopped.
+  func table<Value>(_ body: (borrowing EntityTable) -> Value) throws -> Value {
+    let descriptors = "/proc/\(brokerPID)/fd/"
+    let number = try FileManager.default.contentsOfDirectory(atPath: descriptors).first { number in
+      let target = try? FileManager.default.destinationOfSymbolicLink(atPath: descriptors + number)
+      return target?.hasPrefix("/memfd:postern-associations") ?? false
+    }
+    guard let number else { throw HarnessFailure(description: "the broker has no table") }
+    let file = try FileHandle(forUpdating: URL(fileURLWithPath: descriptors + number))
+    var result: Value?
+    try whileStopped { result = body(try EntityTable(attaching: Descriptor(adopting: dup(file.fileDescriptor)))) }
+    guard let result else { throw HarnessFailure(description: "the broker was not stopped") }
+    return result
+  }
+
+  /// The processes that hold rings for this scene's broker: the one that forks, and its hands with their children.
+  func ringHolders() throws -> (forker: Int32, hands: [Int32]) {
+    func text(_ pid: Int32, _ name: String) -> String {
+      (try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/\(name)"))).map { String(decoding: $0, as: UTF8.self) }
+        ?? ""
+    }
+    let all = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }.filter { pid in
+      text(pid, "comm").hasPrefix("postern-rings") && text(pid, "environ").contains("POSTERN_TEST_FOLDER=\(folder)")
+    }
+    func parent(_ pid: Int32) -> Int32? {
+      text(pid, "stat").split(separator: " ").dropFirst(3).first.flatMap { Int32($0) }
+    }
+    guard let forker = all.first(where: { pid in parent(pid).map { !all.contains($0) } ?? false }) else {
+      throw HarnessFailure(description: "nobody holds rings")
+    }
+    return (forker, all.filter { $0 != forker })
   }
 }

@@ -25,6 +25,7 @@ import Testing
       }
       count = Count(attempts: numbers[0], successes: numbers[1], late: numbers[2], revokes: numbers[3])
     }
+    if Tier.isSoak { print(object, how, count) }
     return count
   }
 

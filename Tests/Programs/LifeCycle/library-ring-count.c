@@ -6,9 +6,11 @@
  *   open          for all that is granted
  *   read NUMBER
  *   fork          while a thread is blocked in a receive a child looks for a datagram; says what the child got
+ *   child         a child looks for a datagram with O_NONBLOCK, which was set before the fork; says what it got
  *   received      what the thread got
  *   send [PORT]   five bytes, to that port of 127.0.0.1; says how many went or the error
  */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -50,6 +52,15 @@ int main(int count, char **arguments)
 			fflush(stdout);
 			if (fork() == 0) {
 				printf("%zd\n", postern_receive(fd, bytes, sizeof(bytes), MSG_DONTWAIT, NULL, NULL));
+				fflush(stdout);
+				_exit(0);
+			}
+			wait(NULL);
+		} else if (!strncmp(line, "child", 5)) {
+			fcntl(fd, F_SETFL, O_NONBLOCK);
+			if (fork() == 0) {
+				alarm(10);
+				printf("%zd\n", postern_receive(fd, bytes, sizeof(bytes), 0, NULL, NULL));
 				fflush(stdout);
 				_exit(0);
 			}

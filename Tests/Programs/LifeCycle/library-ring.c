@@ -15,6 +15,7 @@
  *   own PATH                 puts a file of the program's own into slot 1
  *   share REQUEST            a forked child that keeps the ring does the request
  *   again OBJECT REQUEST     a forked child makes a ring of its own, revalidates, and does the request
+ *   later OBJECT             the same two seconds later, without a request; says nothing before
  *   exec REQUEST             executes itself with the ring open, waits half a second, does the request and ends
  *   stall REQUEST FILE       submits it by a thread that a page of this file, which nobody delivers, keeps in the kernel, out of
  *                            anybody's reach; says whether it is kept there
@@ -419,6 +420,21 @@ static int resume(const char *numbers, const char *what)
 	return 0;
 }
 
+static void in_child_later(const char *object)
+{
+	struct postern_ring given;
+	int result;
+
+	if (fork() > 0)
+		return;
+	alarm(60);
+	usleep(2000000);
+	has_ring = 0; /* the parent's */
+	result = make("");
+	say_refusal(result < 0 ? result : postern_ring_revalidate(connection, object, ring.ring_fd, &given));
+	_exit(0);
+}
+
 static void in_child(const char *object, const char *what)
 {
 	pid_t pid = fork();
@@ -500,6 +516,8 @@ int main(int count, char **arguments)
 			in_child(NULL, first);
 		} else if (!strncmp(line, "again", 5)) {
 			in_child(first, second);
+		} else if (!strncmp(line, "later", 5)) {
+			in_child_later(first);
 		} else if (!strncmp(line, "exec", 4)) {
 			execute(arguments, first);
 			say(-errno);
