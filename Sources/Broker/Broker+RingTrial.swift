@@ -123,13 +123,14 @@ extension Broker {
     return nil
   }
 
-  /// The path itself, and the grants that demand it and do not get it.
-  func doctorRing(_ row: (String, DoctorRow.State, String) -> Void) {
+  /// The path itself, and to administrators the grants that demand it and do not get it: which there are is nobody else's to know.
+  func doctorRing(_ row: (String, DoctorRow.State, String) -> Void, for caller: Caller) {
     switch ringObstacle {
     case nil:
       row("path ring", .works, "one allowed and one refused request behaved so, and none after the ring was emptied")
     case .some(let why): row("path ring", .refused, why)
     }
+    guard caller.isAdministrator else { return }
     for grant in policy.grants where grant.path == .only(.ring) {
       guard let object = policy.objects.first(where: { $0.name == grant.object }),
         let limits = try? LimitSet(object, narrowedBy: grant),

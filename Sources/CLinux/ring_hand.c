@@ -382,7 +382,7 @@ static void recall_instead(struct ring_hand *hand, int *said)
 	if (hand->is_embodiment_recalled)
 		return;
 	error = recall_embodiment(hand);
-	if (error == *said)
+	if (error != 0 && error == *said)
 		return;
 	*said = error;
 	answer(hand, error == 0 ? CLINUX_RING_EMBODIED : CLINUX_RING_STUCK, failed(CLINUX_RING_LATE, error));

@@ -90,7 +90,7 @@ import Testing
     }
   }
 
-  @Test func `doctor says of a grant that no ring can keep to why`() throws {
+  @Test func `doctor and the list of associations say of a grant that no ring can keep to why`() throws {
     let policy =
       RingPolicies.image()
       + "  - { application: app, object: registers, operations: [transfer], path: ring }\n"
@@ -101,6 +101,15 @@ import Testing
       let lines = try scene.postern("doctor").output.split(separator: "\n")
       #expect(lines.contains { $0.hasPrefix("path ring ") && $0.contains("works") }, "\(lines)")
       #expect(lines.contains { $0.hasPrefix("path ring, app on registers") && $0.contains("a bus") }, "\(lines)")
+      let list = try scene.postern("association", "list").errors
+      #expect(list.contains("path ring, app on registers: a bus"), "\(list)")
+      let other = try scene.postern("association", "list", "--object", "image").errors
+      #expect(!other.contains("registers"), "\(other)")
+      // Which grants there are is for administrators.
+      for words in [["doctor"], ["association", "list"]] {
+        let told = try scene.postern(words, as: .nobody)
+        #expect(!(told.output + told.errors).contains("registers"), "\(told)")
+      }
     }
   }
 }

@@ -130,24 +130,4 @@ import Testing
       #expect(results.contains("4"), "\(results)")
     }
   }
-
-  @Test func `a program that holds its ring's lock loses what is in it all the same`() throws {
-    try opened(RingPolicies.image(), "image") { (scene: Scene, process: Dialogue) throws in
-      // What is in the page cache is copied while the lock is held: 4 GiB at a time.
-      let large = scene.folder + "/open/large"
-      try Command.demand(["/bin/dd", "if=/dev/zero", "of=\(large)", "bs=1M", "count=64", "status=none"])
-      try Command.demand(["/bin/chmod", "0666", large])
-      #expect(try process("own \(large)") == "1")
-      #expect(try process("lock") == "0")
-      usleep(500_000)
-      let revoked = try scene.postern("revoke", "--object", "image", "--timeout", "4")
-      #expect(revoked.status == 0, "\(revoked.output)\(revoked.errors)")
-      // Where the hand had the lock after all, the device is gone; else it begins behind everything.
-      let devices = try Command.demand(["/sbin/losetup", "--list", "--noheadings", "--output", "BACK-FILE,OFFSET"])
-      let ours = devices.split(separator: "\n").filter { $0.hasPrefix(scene.image) }
-      #expect(ours.allSatisfy { $0.split(separator: " ").last.flatMap { Int64($0) } ?? 0 > Int64.max / 2 }, "\(ours)")
-      kill(process.pid, SIGKILL)
-      #expect(try eventually { try scene.loopDevices() == 0 })
-    }
-  }
 }

@@ -49,6 +49,20 @@ enum RingPolicies {
 
     """
 
+  /// One socket for all.
+  static func listener(grant: String = "") -> String {
+    """
+    version: 1
+    objects:
+      web: { kind: socket, listen: "tcp://$ADDRESS:7778" }
+    applications:
+      app: { user: $USER }
+    grants:
+      - { application: app, object: web, operations: [listen, accept], path: ring\(grant) }
+
+    """
+  }
+
   /// For a program of the broker's own user, which may revoke.
   static let own = """
     version: 1

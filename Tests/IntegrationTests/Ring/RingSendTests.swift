@@ -32,7 +32,7 @@ import Testing
       let other = try receiver(scene, port: 7780)
       let process = try scene.start([try Programs.path("library-ring"), scene.socket], as: .own)
       #expect(try process("twin-udp \(scene.address) 7781") == "0")
-      #expect(try process("connect \(scene.address) 7779") == "0")
+      #expect(try process("join \(scene.address) 7779") == "0")
       #expect(try process("to \(scene.address) 7780") == "0")
       #expect(try process("do send-to") == "5")
       #expect(try other("end") == "5")

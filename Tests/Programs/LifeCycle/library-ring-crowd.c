@@ -72,8 +72,10 @@ static void rest(unsigned int most)
 /* Gives the result, and counts an error that no program has to expect here. */
 static int note(enum call call, long result)
 {
-	/* A revoke, an end or an expiry; of what waits; a listener that was shut down; a disk that has no size any more. */
-	static const int expected[] = { EKEYREVOKED, EKEYREJECTED, EKEYEXPIRED, ESTALE, EBADF, ECANCELED, EAGAIN, EINVAL, ENOSPC };
+	/* A revoke, an end or an expiry; of what waits; a listener that was shut down; a disk that has no size any more; a
+	 * kill of who waits in a worker. */
+	static const int expected[] = { EKEYREVOKED, EKEYREJECTED, EKEYEXPIRED, ESTALE, EBADF, ECANCELED, EAGAIN, EINVAL, ENOSPC,
+					EINTR };
 	int is_expected = result >= 0;
 
 	for (size_t index = 0; index < sizeof(expected) / sizeof(*expected); index++)
