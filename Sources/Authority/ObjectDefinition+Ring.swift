@@ -30,7 +30,9 @@ extension ObjectDefinition {
       case .raw, .packet: return "send: the kernel has no means against sending on a raw or packet socket"
       case .udp(let address):
         let allowed = sendTo ?? []
-        if allowed.destination != nil || allowed.contains(where: { $0.coversEverything(of: address.family) }) {
+        if allowed.destination(address.family) != nil
+          || allowed.contains(where: { $0.coversEverything(of: address.family) })
+        {
           return nil
         }
         return "send: a ring does not see addresses, so send-to has to allow every one, or exactly one with its port"
@@ -40,10 +42,10 @@ extension ObjectDefinition {
 
   /// Where the socket in the slot has to be connected to, so that what needs no address goes nowhere else; nil: nowhere.
   public func ringDestination(operations: OperationSet, sendTo: [AddressPattern]?) -> NetworkAddress? {
-    guard operations.contains(.send), case .socket(let socket) = specification, case .udp = socket.endpoint else {
-      return nil
-    }
-    return sendTo?.destination
+    guard operations.contains(.send), case .socket(let socket) = specification,
+      case .udp(let address) = socket.endpoint
+    else { return nil }
+    return sendTo?.destination(address.family)
   }
 
   /// Bytes; block/blk-core.c counts a device's size in these.
@@ -51,9 +53,10 @@ extension ObjectDefinition {
 }
 
 extension [AddressPattern] {
-  /// The only address and port that are allowed; nil: there are others, or none.
-  fileprivate var destination: NetworkAddress? {
-    guard count == 1, let only = first, Int(only.prefixLength) == only.address.family.bitCount, only.ports.count == 1,
+  /// The only address and port that are allowed, where it is of this family; nil: there are others, or none.
+  fileprivate func destination(_ family: NetworkAddress.Family) -> NetworkAddress? {
+    guard count == 1, let only = first, only.address.family == family,
+      Int(only.prefixLength) == only.address.family.bitCount, only.ports.count == 1,
       only.ports.lowerBound != 0
     else { return nil }
     return NetworkAddress(family: only.address.family, bytes: only.address.bytes, port: only.ports.lowerBound)

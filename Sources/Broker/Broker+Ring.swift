@@ -100,7 +100,11 @@ extension Broker {
       return refuse(asker, Refusal(.quota, message: authorization.message), "too many rings of this user")
     }
     let session: Session
-    do throws(SystemError) { session = try ringSession(of: object, asker, authorization) } catch {
+    let destination = object.definition.ringDestination(
+      operations: authorization.operations, sendTo: authorization.limits.sendTo)
+    do throws(SystemError) {
+      session = try ringSession(of: object, asker, authorization, connectedTo: destination)
+    } catch {
       if case .open(let open, _) = asker.purpose {
         return fail(open, authorization, object, pending, error, id: asker.request, on: connection)
       }
@@ -111,11 +115,9 @@ extension Broker {
       return refuse(
         asker, Refusal(.busy, message: authorization.message), "the object's socket is in use on another path")
     }
-    let destination = object.definition.ringDestination(
-      operations: authorization.operations, sendTo: authorization.limits.sendTo)
     let opcodes = RingOpcodes(for: authorization.operations, isConnected: destination != nil)
     do {
-      let embodied = try embody(object, session, authorization, connectedTo: destination)
+      let embodied = try embody(object, session, authorization)
       let embodiment = embodied.embodiment
       let range = embodied.range
       let order = RingOrder(
@@ -125,8 +127,8 @@ extension Broker {
         return refuse(asker, Refusal(.undecidable), "the asker could not be followed")
       }
       let use = RingUse(
-        id: nextRing, object: object.id, session: session, opcodes: opcodes, uid: uid, range: range,
-        asker: asker, embodiment: embodiment, embodied: embodied.takeDescriptor(), hand: hand)
+        id: nextRing, object: object.id, session: session, authorization: authorization, opcodes: opcodes, uid: uid,
+        range: range, asker: asker, embodiment: embodiment, embodied: embodied.takeDescriptor(), hand: hand)
       nextRing += 1
       if let number = use.number { try epoll.add(number, .readable, token: Token.ring(use.id).rawValue) }
       if session.object is SocketObject { session.isInRing = true }
@@ -137,20 +139,28 @@ extension Broker {
     }
   }
 
-  /// The ancestor's own socket for a child, else the object's.
+  /// The ancestor's own socket for a child, where it goes where the child's may go, else the object's.
   private func ringSession(
-    of object: BrokeredObject, _ asker: RingUse.Asker, _ authorization: Authorization
+    of object: BrokeredObject, _ asker: RingUse.Asker, _ authorization: Authorization,
+    connectedTo destination: NetworkAddress?
   ) throws(SystemError) -> Session {
     if case .revalidation = asker.purpose,
       let holder = tree.holder(aboveOf: asker.pending.pid, object: object.id),
       let held = entity.record(for: object.id, process: holder),
-      // What the socket is connected to is among them.
-      associationOwners[held.id]?.authorization.limits == authorization.limits,
-      let shared = sessions.values.first(where: { $0.users.contains(held.id) }), !shared.isRecalled
+      let shared = sessions.values.first(where: { $0.users.contains(held.id) && $0.connectedTo == destination }),
+      !shared.isRecalled
     {
       return shared
     }
-    return try session(for: object, authorization)
+    let session = try session(for: object, authorization)
+    if let destination, let socket = session.object as? SocketObject {
+      do throws(SystemError) { try socket.connect(to: destination) } catch {
+        discard(session, of: object)
+        throw error
+      }
+      session.connectedTo = destination
+    }
+    return session
   }
 
   private struct Embodied: ~Copyable {
@@ -163,11 +173,9 @@ extension Broker {
 
   /// What goes to the hand: the socket, or what a loop device of exactly the granted range is made of.
   private func embody(
-    _ object: BrokeredObject, _ session: Session, _ authorization: Authorization,
-    connectedTo destination: NetworkAddress?
+    _ object: BrokeredObject, _ session: Session, _ authorization: Authorization
   ) throws(SystemError) -> Embodied {
     if let socket = session.object as? SocketObject {
-      if let destination { try socket.connect(to: destination) }
       return Embodied(embodiment: .socket, descriptor: try socket.lend(), range: nil)
     }
     guard let disk = session.object as? DiskObject else {
@@ -208,6 +216,10 @@ extension Broker {
     switch judge(asker) {
     case .failure(let refusal): return refused(refusal.told, refusal.cause.text, refusal.nearest)
     case .success(let now): authorization = now
+    }
+    // An application can have made this take long, by its ring's lock, and a reload or its parent's new open can have come between.
+    guard authorization == use.authorization else {
+      return refused(Refusal(.refused, detail: .selector), "the policy or the holder changed meanwhile; ask again")
     }
     let association: AssociationRecord
     switch asker.purpose {

@@ -123,14 +123,16 @@ extension Broker {
     return nil
   }
 
-  /// The path itself, and to administrators the grants that demand it and do not get it: which there are is nobody else's to know.
-  func doctorRing(_ row: (String, DoctorRow.State, String) -> Void, for caller: Caller) {
+  func doctorRing(_ row: (String, DoctorRow.State, String) -> Void) {
     switch ringObstacle {
     case nil:
       row("path ring", .works, "one allowed and one refused request behaved so, and none after the ring was emptied")
     case .some(let why): row("path ring", .refused, why)
     }
-    guard caller.isAdministrator else { return }
+  }
+
+  /// The grants that demand the path and do not get it. For administrators: which there are is nobody else's to know.
+  func doctorRingGrants(_ row: (String, DoctorRow.State, String) -> Void) {
     for grant in policy.grants where grant.path == .only(.ring) {
       guard let object = policy.objects.first(where: { $0.name == grant.object }),
         let limits = try? LimitSet(object, narrowedBy: grant),

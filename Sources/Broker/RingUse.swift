@@ -38,6 +38,8 @@ final class RingUse {
   let id: UInt64
   let object: ObjectID
   let session: Session
+  /// What the ring and what is put into it were made for.
+  let authorization: Authorization
   let opcodes: RingOpcodes
   /// Whose descriptors and processes it costs.
   let uid: UInt32
@@ -64,12 +66,14 @@ final class RingUse {
   var outcome: RevocationRow.Outcome?
 
   init(
-    id: UInt64, object: ObjectID, session: Session, opcodes: RingOpcodes, uid: UInt32, range: ByteRange?,
+    id: UInt64, object: ObjectID, session: Session, authorization: Authorization, opcodes: RingOpcodes, uid: UInt32,
+    range: ByteRange?,
     asker: Asker?, embodiment: RingOrder.Embodiment, embodied: consuming Descriptor, hand: consuming RingHand?
   ) {
     self.id = id
     self.object = object
     self.session = session
+    self.authorization = authorization
     self.opcodes = opcodes
     self.uid = uid
     self.range = range

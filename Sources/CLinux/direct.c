@@ -328,6 +328,9 @@ static int open_pinned(struct clinux_direct *direct, const char *object_file, co
 	if (error == 0) {
 		direct->inherited = 1;
 		error = direct_map_everything(direct, 0);
+		/* A layout whose elements have another size. */
+		if (error == -EPROTO)
+			return direct_fail(failure, CLINUX_DIRECT_LAYOUT, EPROTO, "");
 		if (error != 0)
 			return direct_fail(failure, CLINUX_DIRECT_PINS, -error, "the pinned maps cannot be mapped");
 		if (direct->control->layout != POSTERN_DIRECT_LAYOUT)

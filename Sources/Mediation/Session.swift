@@ -18,6 +18,8 @@ public final class Session {
   public var isTagged = false
   /// Its socket is in somebody's ring: it blocks, and the broker must not wait on it.
   public var isInRing = false
+  /// The only place that its socket sends to and receives from (path ring); nil: it is not connected by the broker.
+  public var connectedTo: NetworkAddress?
   /// Once the object has been recalled nothing is performed on it any more.
   public private(set) var isRecalled = false
 

@@ -26,17 +26,16 @@ struct AssociationListCommand: BrokerCommand {
       ]
     }
     try session.print(table, json: rows.map(\.json), empty: emptiness(isAdmin: session.isAdmin(broker)))
-    try sayWhatCannotBe(session, broker)
+    if session.isAdmin(broker) { sayWhatCannotBe(session, broker) }
   }
 
-  /// Grants that demand a ring and can have none are not in the list, since what asks by them is refused: that is said apart.
-  private func sayWhatCannotBe(_ session: Session, _ broker: PosternConnection) throws(CommandFailure) {
-    guard case .table = session.format, selectors.pid == nil else { return }
-    let subject = "path ring, \(selectors.application ?? "")"
-    for row in try session.asking("doctor", { () throws(PosternError) in try broker.doctor() })
-    where row.state != .works && row.subject.hasPrefix(subject)
-      && row.subject.hasSuffix(selectors.object.map { " on \($0)" } ?? "")
-    {
+  /// Grants that demand a ring and can have none are not in the list, since what asks by them is refused: that is said apart, to
+  /// administrators as by the doctor. The list is whole without it.
+  private func sayWhatCannotBe(_ session: Session, _ broker: PosternConnection) {
+    guard case .table = session.format, selectors.pid == nil, let rows = try? broker.doctor() else { return }
+    let beginning = "path ring, " + (selectors.application.map { $0 + " on " } ?? "")
+    let end = selectors.object.map { " on " + $0 } ?? ""
+    for row in rows where row.state != .works && row.subject.hasPrefix(beginning) && row.subject.hasSuffix(end) {
       session.warn("\(row.subject): \(row.why)".escapedForTerminal)
     }
   }

@@ -198,6 +198,8 @@ int BPF_PROG(direct_exec_thread, struct linux_binprm *program, struct file *file
 static __always_inline void end_broker(void)
 {
 	control.hands.start = 0;
+	/* Whoever claims the place names hands of its own. */
+	barrier();
 	control.alive = 0;
 }
 
