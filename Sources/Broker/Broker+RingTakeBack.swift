@@ -4,6 +4,7 @@ import Instructions
 import Linux
 import Mediation
 import Objects
+import Supervision
 import Wire
 
 /// Somebody who had a socket in a ring that others keep in theirs. Everything was taken out of the ring, but what its threads had
@@ -46,8 +47,18 @@ extension Broker {
       use.replaceHand(hand)
     } catch {
       if use.recallSocketHere() { return heardRecalled(use) }
+      let queue = supervision
+      let id = use.id
+      if use.recallDiskHere({ queue.post(.ringTakenBack(id, $0)) }) { return }
       stuck(use, "the ring's hand has ended, and there is no other: \(error)")
     }
+  }
+
+  /// What became of taking a disk back without a hand.
+  func ringTakenBack(_ id: UInt64, _ error: SystemError?) {
+    guard let use = ringUses[id], case .emptying = use.stage, use.number == nil else { return }
+    guard let error else { return heardRecalled(use) }
+    stuck(use, "the ring's hand has ended, and there is no other: \(error)")
   }
 
   private func anotherHand(_ order: RingOrder, _ use: RingUse) throws(SystemError) -> RingHand {
