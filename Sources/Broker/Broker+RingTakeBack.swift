@@ -5,6 +5,7 @@ import Instructions
 import Linux
 import Mediation
 import Objects
+import Supervision
 import Wire
 
 /// Somebody who had a socket in a ring that others keep in theirs. Everything was taken out of the ring, but what its threads had
@@ -47,8 +48,18 @@ extension Broker {
       use.replaceHand(hand)
     } catch {
       if use.recallSocketHere() { return heardRecalled(use) }
+      let queue = supervision
+      let id = use.id
+      if use.recallDiskHere({ queue.post(.ringTakenBack(id, $0)) }) { return }
       stuck(use, "the ring's hand has ended, and there is no other: \(error)")
     }
+  }
+
+  /// What became of taking a disk back without a hand.
+  func ringTakenBack(_ id: UInt64, _ error: SystemError?) {
+    guard let use = ringUses[id], case .emptying = use.stage, use.number == nil else { return }
+    guard let error else { return heardRecalled(use) }
+    stuck(use, "the ring's hand has ended, and there is no other: \(error)")
   }
 
   private func anotherHand(_ order: RingOrder, _ use: RingUse) throws(SystemError) -> RingHand {
@@ -64,8 +75,8 @@ extension Broker {
   func takeBack(_ session: Session, from leavers: RingLeavers) {
     guard let socket = session.object as? SocketObject, let descriptor = try? socket.lend() else { return }
     let use = RingUse(
-      id: nextRing, object: session.objectID, session: session, opcodes: RingOpcodes(rawValue: 0), uid: 0, range: nil,
-      asker: nil, embodiment: .socket, embodied: descriptor, hand: nil)
+      id: nextRing, object: session.objectID, session: session, authorization: nil, opcodes: RingOpcodes(rawValue: 0),
+      uid: 0, range: nil, asker: nil, embodiment: .socket, embodied: descriptor, hand: nil)
     nextRing += 1
     use.stage = .emptying
     use.holder = leavers.all.first?.process

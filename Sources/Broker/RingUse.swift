@@ -38,8 +38,8 @@ final class RingUse {
   let id: UInt64
   let object: ObjectID
   let session: Session
-  /// What the ring and what is put into it were made for.
-  let authorization: Authorization
+  /// What the ring and what is put into it were made for; nil: nothing is put into one.
+  let authorization: Authorization?
   let opcodes: RingOpcodes
   /// Whose descriptors and processes it costs.
   let uid: UInt32
@@ -50,6 +50,8 @@ final class RingUse {
   private let embodied: Descriptor
   /// The number of a disk's loop device.
   var device: Int32 = -1
+  /// The same, to take it back by where the hands were killed and there will be no other.
+  private var loop: RingDevice?
   private var hand: RingHand?
   /// Others keep the socket.
   var isShared = false
@@ -66,7 +68,7 @@ final class RingUse {
   var outcome: RevocationRow.Outcome?
 
   init(
-    id: UInt64, object: ObjectID, session: Session, authorization: Authorization, opcodes: RingOpcodes, uid: UInt32,
+    id: UInt64, object: ObjectID, session: Session, authorization: Authorization?, opcodes: RingOpcodes, uid: UInt32,
     range: ByteRange?,
     asker: Asker?, embodiment: RingOrder.Embodiment, embodied: consuming Descriptor, hand: consuming RingHand?
   ) {
@@ -94,7 +96,7 @@ final class RingUse {
   /// - Throws: ESHUTDOWN where the hand has ended.
   func next() throws(SystemError) -> Availability<RingAnswer> {
     switch hand {
-    case .some(let hand): return try hand.next()
+    case .some(let hand): return try hand.next(device: &loop)
     case .none: throw SystemError(errno: ErrorCode.noSuchProcess, operation: "recv")
     }
   }
@@ -121,9 +123,24 @@ final class RingUse {
     try hands.hand(order, application: process, object: embodied)
   }
 
-  /// Without a hand. false: it is no socket, or the broker may not (a filter on a tcp socket).
+  /// Without a hand. false: it is no socket.
   func recallSocketHere() -> Bool {
     guard embodiment == .socket else { return false }
-    return (try? embodied.recallSocket()) != nil
+    do throws(SystemError) { try embodied.recallSocket() } catch {
+      // The broker may put no filter on a tcp socket, which keeps others from listening again. There is no request for that.
+      guard let socket = try? SocketDescription(of: embodied) else { return false }
+      return socket.isStream && !socket.isListening
+    }
+    return true
+  }
+
+  /// Without a hand, on a thread of its own, since a device is waited for. false: it is no disk, or there is no thread.
+  func recallDiskHere(_ done: @escaping @Sendable (SystemError?) -> Void) -> Bool {
+    guard case .disk(_, let length, _) = embodiment, let loop else { return false }
+    let thread = try? Thread("ring") {
+      do throws(SystemError) { try loop.recall(length: length) } catch { return done(error) }
+      done(nil)
+    }
+    return thread != nil
   }
 }

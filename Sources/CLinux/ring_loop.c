@@ -128,25 +128,25 @@ int ring_loop_find(struct ring_hand *hand)
 	return 0;
 }
 
-int ring_loop_recall(struct ring_hand *hand)
+int clinux_ring_loop_recall(int loop, uint64_t length)
 {
 	struct loop_info64 information;
 	uint64_t size = 1;
 
 	for (int attempt = 0; attempt < TRIES; attempt++) {
-		if (ioctl(hand->loop, LOOP_GET_STATUS64, &information) < 0)
+		if (ioctl(loop, LOOP_GET_STATUS64, &information) < 0)
 			return -errno;
 		/* So far behind everything that no position within the device can be added without an overflow. */
-		information.lo_offset = ((uint64_t)INT64_MAX - hand->order.length) & ~UINT64_C(511);
+		information.lo_offset = ((uint64_t)INT64_MAX - length) & ~UINT64_C(511);
 		information.lo_sizelimit = 0;
-		if (ioctl(hand->loop, LOOP_SET_STATUS64, &information) == 0)
+		if (ioctl(loop, LOOP_SET_STATUS64, &information) == 0)
 			break;
 		/* Somebody has written to it while it was being changed. */
 		if (errno != EAGAIN && errno != EBUSY)
 			return -errno;
 		pause_a_little();
 	}
-	if (ioctl(hand->loop, BLKGETSIZE64, &size) < 0)
+	if (ioctl(loop, BLKGETSIZE64, &size) < 0)
 		return -errno;
 	return size == 0 ? 0 : -EAGAIN;
 }

@@ -116,20 +116,24 @@ public struct RingHand: ~Copyable, Sendable {
 
   /// What it has said, without waiting.
   ///
+  /// - Parameter device: gets a disk's, which comes with `prepared`.
   /// - Throws: ESHUTDOWN once it has ended.
-  public borrowing func next() throws(SystemError) -> Availability<RingAnswer> {
+  public borrowing func next(device: inout RingDevice?) throws(SystemError) -> Availability<RingAnswer> {
     var answer = clinux_ring_answer()
+    var received = clinux_received()
     let number = socket.rawValue
     let size: Int
     do {
-      size = try retrying("recv") {
-        // SAFETY: one structure of our own.
-        unsafe recv(number, &answer, MemoryLayout<clinux_ring_answer>.size, Int32(MSG_DONTWAIT))
+      size = try retrying("recvmsg") {
+        // SAFETY: two structures of our own.
+        unsafe clinux_receive(
+          number, &answer, MemoryLayout<clinux_ring_answer>.size, Int32(MSG_DONTWAIT), &received)
       }
     } catch {
       if error.errno == EAGAIN { return .wouldBlock }
       throw error
     }
+    if received.descriptor_count == 1 { device = RingDevice(Descriptor(adopting: received.descriptors.0)) }
     guard size == MemoryLayout<clinux_ring_answer>.size else {
       throw SystemError(errno: ESHUTDOWN, operation: "recv")
     }
@@ -145,8 +149,9 @@ public struct RingHand: ~Copyable, Sendable {
 
   /// The same, for whoever has nothing else to do until `deadline` (boottime nanoseconds).
   public borrowing func next(until deadline: UInt64) throws(SystemError) -> RingAnswer {
+    var device: RingDevice?
     while true {
-      if case .ready(let answer) = try next() { return answer }
+      if case .ready(let answer) = try next(device: &device) { return answer }
       let now = Clock.boottime()
       guard now < deadline else { throw SystemError(errno: ETIMEDOUT, operation: "recv") }
       _ = try isReadable(socket.rawValue, timeoutMilliseconds: Int32(clamping: (deadline - now) / 1_000_000 + 1))

@@ -49,6 +49,7 @@ public struct SocketDescription: SocketNature, Sendable, Hashable {
   /// Names the socket, for as long as the machine runs (SO_COOKIE).
   public var cookie: UInt64
   public var isListening: Bool
+  public var isStream: Bool { type == Int32(SOCK_STREAM.rawValue) }
   /// A holder has locked the filter it has (SO_LOCK_FILTER): `recallSocket` cannot put another one there.
   public var isFilterLocked: Bool
   public var local: Local

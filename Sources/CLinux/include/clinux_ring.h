@@ -103,7 +103,7 @@ struct clinux_ring_command {
 };
 
 enum clinux_ring_answer_kind {
-	CLINUX_RING_PREPARED = 1, /* restricted and enabled, and empty */
+	CLINUX_RING_PREPARED = 1, /* restricted and enabled, and empty; a disk's loop device is attached */
 	CLINUX_RING_GIVEN = 2,	  /* the object is in its slot */
 	CLINUX_RING_REFUSED = 3,  /* `stage` and `error` say why; the hand ends */
 	CLINUX_RING_RECALLED = 4, /* nothing holds the object any more; the hand ends */
@@ -134,6 +134,8 @@ struct clinux_ring_answer {
 
 /* Hands are forked from a process that does nothing else: this is it. Returns when the broker has ended. */
 int clinux_ring_serve(int socket);
+/* Every operation on the loop device, and every one to come, finds a device of no size: 0, or a negative errno. */
+int clinux_ring_loop_recall(int loop, uint64_t length);
 /* Has it fork a hand; the descriptors stay open here. */
 int clinux_ring_order(int socket, const struct clinux_ring_order *order, const int descriptors[3]);
 /* For a trial: a child that has these two descriptors and no other, and ends with the socket's other end. */

@@ -106,21 +106,46 @@ import Testing
     }
   }
 
-  @Test func `when the process that forks hands is killed too a revoke says that a disk cannot be taken back`() throws {
-    try Scene.run(RingPolicies.image()) { scene in
+  /// Nobody is left but the broker.
+  private func withoutHands(_ policy: String, _ object: String, _ body: (Scene, Dialogue) throws -> Void) throws {
+    try Scene.run(policy) { scene in
       let process = try scene.start("library-ring", arguments: [])
       _ = try process("ring")
-      #expect(try process("open image") == "0")
+      #expect(try process("open \(object)") == "0")
       let holders = try scene.ringHolders()
       for victim in [holders.forker] + holders.hands { kill(victim, SIGKILL) }
       #expect(try eventually { try scene.associations().isEmpty })
-      let revoked = try scene.postern("revoke", "--object", "image", "--timeout", "1")
-      #expect(revoked.status != 0 && "\(revoked.output)\(revoked.errors)".contains("cannot"), "\(revoked)")
-      let doctor = try scene.postern("doctor").output
-      #expect(doctor.contains("the process that holds rings has ended"))
-      // What a later revoke would take it back by, and the disk itself.
-      scene.descriptorsKept = 3
+      try body(scene, process)
+      #expect(try scene.postern("doctor").output.contains("the process that holds rings has ended"))
+      let said = try scene.journal().compactMap(\.message)
+      #expect(!said.contains { $0.contains("cannot recall") }, "\(said)")
       process.end()
+      #expect(try eventually { try scene.loopDevices() == 0 })
+    }
+  }
+
+  @Test func `when the process that forks hands is killed too the broker takes back a disk`() throws {
+    let writable = RingPolicies.image(object: ", access: read-write", operations: "read, write")
+    try withoutHands(writable, "image") { (scene: Scene, process: Dialogue) throws in
+      #expect(try eventually { try process("do read") == "0" })
+      #expect(try process("do write") == "ENOSPC")
+    }
+  }
+
+  @Test func `when the process that forks hands is killed too the broker takes back a datagram socket`() throws {
+    try withoutHands(RingPolicies.udp(operations: "receive, send"), "dns") { (scene: Scene, process: Dialogue) throws in
+      #expect(try eventually { try process("do send").hasPrefix("E") })
+      _ = try process("start receive")
+      try scene.sendDatagram("late")
+      let received = try process("end")
+      #expect(Int(received) ?? 0 <= 0, "\(received)")
+    }
+  }
+
+  @Test func `when the process that forks hands is killed too the broker takes back a listener`() throws {
+    try withoutHands(RingPolicies.listener(), "web") { (scene: Scene, process: Dialogue) throws in
+      #expect(try eventually { try process("connect \(scene.address) 7778") == "ECONNREFUSED" })
+      #expect(try process("do accept") == "EINVAL")
     }
   }
 
