@@ -140,54 +140,32 @@ static inline int connect_broker(const char *path)
 	return fd;
 }
 
-#define PATH_MEDIATED 0
-#define PATH_RING 1
-#define PATH_DIRECT 2
-#define PATH_HANDOVER 3
-#define PATH_ANY 255
-
-/*
- * Opens an object with all that is granted, on the path named; returns the channel or the object's descriptor. Where it
- * is refused: -1, and the policy's or the broker's words in `why`.
- */
-static inline int open_path(int connection, const char *object, uint8_t path, char *why, size_t capacity)
-{
-	uint8_t body[300], reply[1024];
-	size_t size = put_string(body, object), count = sizeof(reply);
-	int fd;
-	uint16_t answer;
-
-	memset(body + size, 0, 5);
-	body[size + 5] = path;
-	body[size + 6] = 0;	/* "any" may be nothing but mediated */
-	answer = ask_broker(connection, REQUEST_OPEN, body, size + 7, reply, &count, &fd);
-	if (answer == REPLY_CHALLENGE) {
-		memcpy(body, reply, 16);
-		count = sizeof(reply);
-		answer = ask_broker(connection, REQUEST_CONFIRM, body, 16, reply, &count, &fd);
-	}
-	if (answer == REPLY_OPENED && fd >= 0)
-		return fd;
-	/* Reason, detail, errno, and a string of what the policy says. */
-	if (answer == REPLY_REFUSED && count >= 10)
-		snprintf(why, capacity, "refused, reason %u, detail %u, %.*s", reply[0], reply[2], (int)(count - 10),
-			 (char *)reply + 10);
-	else
-		snprintf(why, capacity, "answered with %u", answer);
-	return -1;
-}
-
 /* Opens an object on the path mediated with all that is granted; returns the channel. */
 static inline int open_object(int connection, const char *object)
 {
-	char why[256];
-	int channel = open_path(connection, object, PATH_ANY, why, sizeof(why));
+	uint8_t body[300], reply[1024];
+	size_t size = put_string(body, object), count = sizeof(reply);
+	int channel;
+	uint16_t answer;
 
-	if (channel < 0) {
-		fprintf(stderr, "benchmark: opening %s: %s\n", object, why);
-		exit(1);
+	memset(body + size, 0, 5);
+	body[size + 5] = 255;	/* any path */
+	body[size + 6] = 0;	/* which may be nothing but mediated */
+	answer = ask_broker(connection, REQUEST_OPEN, body, size + 7, reply, &count, &channel);
+	if (answer == REPLY_CHALLENGE) {
+		memcpy(body, reply, 16);
+		count = sizeof(reply);
+		answer = ask_broker(connection, REQUEST_CONFIRM, body, 16, reply, &count, &channel);
 	}
-	return channel;
+	if (answer == REPLY_OPENED && channel >= 0)
+		return channel;
+	/* Reason, detail, errno, and a string of what the policy says. */
+	if (answer == REPLY_REFUSED && count >= 10)
+		fprintf(stderr, "benchmark: opening %s: refused, reason %u, detail %u, %.*s\n", object, reply[0], reply[2],
+			(int)(count - 10), (char *)reply + 10);
+	else
+		fprintf(stderr, "benchmark: opening %s: answered with %u\n", object, answer);
+	exit(1);
 }
 
 /* Writes a datagram of `count` equal instructions; returns its size. */

@@ -44,7 +44,8 @@ static const struct task tasks[] = {
 
 struct held held = { -1, -1, -1, -1, -1, -1, -1, NULL };
 #define LOOPBACK(port) { .sin_family = AF_INET, .sin_port = __builtin_bswap16(port), .sin_addr = { __builtin_bswap32(INADDR_LOOPBACK) } }
-const struct sockaddr_in port_80 = LOOPBACK(80), udp_here = LOOPBACK(2000), tcp_here = LOOPBACK(2002);
+const struct sockaddr_in port_80 = LOOPBACK(80), udp_here = LOOPBACK(2000), tcp_here = LOOPBACK(2002),
+			 udp_ring_here = LOOPBACK(2004);
 
 void become_nobody(void)
 {

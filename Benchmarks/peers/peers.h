@@ -6,10 +6,12 @@
 #include "../mediated/measure.h"
 
 #include <netinet/in.h>
+#include <postern.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 #define NOBODY 65534
+#define UDP_RING_PEER 2005	/* as the policy of `run` says */
 #define LENGTH (8u << 20)	/* bytes of the disk */
 #define LARGEST 65536u
 #define DEEPEST 64u
@@ -66,7 +68,7 @@ struct held {
 };
 
 extern struct held held;
-extern const struct sockaddr_in port_80, udp_here, tcp_here;
+extern const struct sockaddr_in port_80, udp_here, tcp_here, udp_ring_here;
 
 /* A setting of the script `run`, or NULL. */
 static inline const char *setting(const char *name)
@@ -120,6 +122,7 @@ void before(const struct task *task);
 void after(const struct task *task);
 
 /* plain.c: also for ways that hand out the object's own descriptor. */
+void open_all(struct way *way);
 int loopback_socket(int type, uint16_t port);
 void connect_to(int fd, const struct sockaddr_in *name);
 struct sockaddr_in name_of(int fd);
@@ -128,6 +131,12 @@ void open_disk(const struct task *task);
 void close_acquired(const struct task *task);
 void bind_port(const struct task *task);
 void operate_plainly(const struct task *task);
+
+/* postern.c */
+postern *library(void);
+void broker_serves(struct way *way);
+/* The result; where the broker refused, way->why says so. */
+int was_granted(struct way *way, const char *object, int result);
 
 /* launch.c */
 void start_program(const char *const *line, int descriptor);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nobody in between: plain system calls, as root where that is needed, and io_uring without restrictions. */
+/* Nobody in between: plain system calls, as root where that is needed. */
 #include "peers.h"
 
 #include <fcntl.h>
-#include <liburing.h>
 #include <netinet/tcp.h>
 
 /* Bound; port 0: to any. */
@@ -49,7 +48,7 @@ int accept_peer(int listener, int (*accept_one)(int listener))
 	return fd;
 }
 
-static void open_all(struct way *way)
+void open_all(struct way *way)
 {
 	struct sockaddr_in name;
 
@@ -143,70 +142,3 @@ static void perform_plain(const struct task *task)
 /* Root, because nobody else may open this disk and bind this port: it is what every other way is measured against. */
 struct way plain = { .name = "plain", .open = open_all, .offers = plain_offers, .perform = perform_plain,
 		     .release = close_acquired, .root = 1 };
-
-/* io_uring, default flags, registered files: what the path ring restricts. */
-
-static struct io_uring queue;
-
-static void open_ring(struct way *way)
-{
-	int files[3];
-	cpu_set_t workers;
-
-	open_all(way);
-	files[0] = held.disk;
-	files[1] = held.udp;
-	files[2] = held.tcp;
-	CPU_ZERO(&workers);
-	CPU_SET(processor(0), &workers);
-	if (io_uring_queue_init(DEEPEST, &queue, 0) < 0)
-		cannot(way, "io_uring_setup was refused");
-	else if (io_uring_register_files(&queue, files, 3) < 0)
-		cannot(way, "registering files was refused");
-	/* The kernel's workers, for what would block, where the client is. */
-	else if (io_uring_register_iowq_aff(&queue, sizeof(workers), &workers) < 0)
-		cannot(way, "placing its workers was refused");
-}
-
-static int ring_offers(const struct task *task)
-{
-	return task->operation >= READ;
-}
-
-static void submit(const struct task *task)
-{
-	struct io_uring_cqe *completion;
-
-	for (unsigned i = 0; i < task->depth; i++) {
-		struct io_uring_sqe *entry = io_uring_get_sqe(&queue);
-		char *bytes = held.bytes + (size_t)i * task->size;
-
-		switch (task->operation) {
-		case READ:
-			io_uring_prep_read(entry, 0, bytes, task->size, (uint64_t)i * task->size);
-			break;
-		case WRITE:
-			io_uring_prep_write(entry, 0, bytes, task->size, (uint64_t)i * task->size);
-			break;
-		case UDP_SEND:
-		case TCP_SEND:
-			io_uring_prep_send(entry, task->operation == UDP_SEND ? 1 : 2, bytes, task->size, MSG_NOSIGNAL);
-			break;
-		default:
-			io_uring_prep_recv(entry, task->operation == UDP_RECEIVE ? 1 : 2, bytes, task->size,
-					   task->operation == UDP_RECEIVE ? 0 : MSG_WAITALL);
-		}
-		io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
-	}
-	if (io_uring_submit_and_wait(&queue, task->depth) != (int)task->depth)
-		die("io_uring_enter");
-	for (unsigned i = 0; i < task->depth; i++) {
-		if (io_uring_wait_cqe(&queue, &completion) < 0)
-			die("io_uring");
-		expect(completion->res, task->size, "io_uring");
-		io_uring_cqe_seen(&queue, completion);
-	}
-}
-
-struct way ring_unrestricted = { .name = "io_uring, unrestricted", .open = open_ring, .offers = ring_offers,
-				 .perform = submit, .root = 1 };

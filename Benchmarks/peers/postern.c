@@ -9,33 +9,41 @@
 
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <postern.h>
 
-static postern *library;
 /* The setting that has the broker's socket. */
 static const char *broker = "PEERS_BROKER";
 
-static void broker_serves(struct way *way)
+postern *library(void)
+{
+	static postern *connected;
+
+	if (!connected && postern_connect(needed(broker), &connected) < 0)
+		die("postern_connect");
+	return connected;
+}
+
+void broker_serves(struct way *way)
 {
 	way->servers[way->server_count++] = atoi(needed("PEERS_BROKER_PID"));
 }
 
-/* A descriptor of the library, or -1 and the reason. */
-static int open_by_library(struct way *way, const char *object)
+int was_granted(struct way *way, const char *object, int result)
 {
 	char message[128];
-	int fd;
 
-	if (!library && postern_connect(needed(broker), &library) < 0)
-		die("postern_connect");
-	fd = postern_open(library, object, 0);
-	if (fd < 0) {
+	if (result < 0) {
 		int reason = postern_last_reason(message, sizeof(message));
 
 		snprintf(way->why, sizeof(way->why), "%s: the broker said %s%s%s", object,
-			 reason ? postern_reason_name(reason) : strerror(-fd), *message ? ": " : "", message);
+			 reason ? postern_reason_name(reason) : strerror(-result), *message ? ": " : "", message);
 	}
-	return fd;
+	return result;
+}
+
+/* A descriptor of the library, or an error and the reason. */
+static int open_by_library(struct way *way, const char *object)
+{
+	return was_granted(way, object, postern_open(library(), object, 0));
 }
 
 static int accept_by_library(int listener)
@@ -144,7 +152,7 @@ static void batch(const struct task *task)
 
 static void acquire(const char *object)
 {
-	held.acquired = postern_open(library, object, 0);
+	held.acquired = postern_open(library(), object, 0);
 	if (held.acquired < 0)
 		die("postern_open");
 }
@@ -227,21 +235,6 @@ static void perform_direct(const struct task *task)
 
 struct way direct = { .name = "Postern, direct", .prepare = broker_serves, .open = open_direct, .offers = direct_offers,
 		      .perform = perform_direct, .release = release };
-
-/*
- * The path ring. Its rows come here once the library can enrol a ring: open() asks for it, offers() is that of
- * ring_unrestricted, perform() is its submit() on the slots that the library names.
- */
-static void open_ring(struct way *way)
-{
-	char why[160] = "";
-	int fd = open_path(connect_broker(needed("PEERS_BROKER")), "disk", PATH_RING, why, sizeof(why));
-
-	cannot(way, fd >= 0 ? "the broker offers it, but this benchmark has no client for it yet" :
-		    setting("PEERS_DOCTOR_RING") ? setting("PEERS_DOCTOR_RING") : why);
-}
-
-struct way ring = { .name = "Postern, ring", .prepare = broker_serves, .open = open_ring };
 
 /* A program that is started with a listening socket, as LISTEN_FDS: `postern open` asks for it and becomes the program. */
 static void start_with_object(const struct task *task)

@@ -29,16 +29,35 @@ extension ObjectDefinition {
       case .tcp, .unix: return nil
       case .raw, .packet: return "send: the kernel has no means against sending on a raw or packet socket"
       case .udp(let address):
-        guard let sendTo, sendTo.contains(where: { $0.coversEverything(of: address.family) }) else {
-          return "send: a ring does not see addresses, so send-to has to allow every one"
+        let allowed = sendTo ?? []
+        if allowed.destination != nil || allowed.contains(where: { $0.coversEverything(of: address.family) }) {
+          return nil
         }
-        return nil
+        return "send: a ring does not see addresses, so send-to has to allow every one, or exactly one with its port"
       }
     }
   }
 
+  /// Where the socket in the slot has to be connected to, so that what needs no address goes nowhere else; nil: nowhere.
+  public func ringDestination(operations: OperationSet, sendTo: [AddressPattern]?) -> NetworkAddress? {
+    guard operations.contains(.send), case .socket(let socket) = specification, case .udp = socket.endpoint else {
+      return nil
+    }
+    return sendTo?.destination
+  }
+
   /// Bytes; block/blk-core.c counts a device's size in these.
   private static let sector: UInt64 = 512
+}
+
+extension [AddressPattern] {
+  /// The only address and port that are allowed; nil: there are others, or none.
+  fileprivate var destination: NetworkAddress? {
+    guard count == 1, let only = first, Int(only.prefixLength) == only.address.family.bitCount, only.ports.count == 1,
+      only.ports.lowerBound != 0
+    else { return nil }
+    return NetworkAddress(family: only.address.family, bytes: only.address.bytes, port: only.ports.lowerBound)
+  }
 }
 
 extension AddressPattern {

@@ -18,7 +18,7 @@ extension Broker {
     case nil: row("path mediated", .works, "one allowed and one refused instruction behaved so")
     case .some(let why): row("path mediated", .refused, why)
     }
-    doctorRing(row)
+    doctorRing(row, for: caller)
     switch (direct, directObstacle) {
     case (.some(let direct), _): row("path direct", .works, Self.text(of: direct.kernel))
     case (nil, let obstacle): row("path direct", .refused, obstacle?.text ?? "it is not loaded")

@@ -111,9 +111,11 @@ extension Broker {
       return refuse(
         asker, Refusal(.busy, message: authorization.message), "the object's socket is in use on another path")
     }
-    let opcodes = RingOpcodes(for: authorization.operations)
+    let destination = object.definition.ringDestination(
+      operations: authorization.operations, sendTo: authorization.limits.sendTo)
+    let opcodes = RingOpcodes(for: authorization.operations, isConnected: destination != nil)
     do {
-      let embodied = try embody(object, session, authorization)
+      let embodied = try embody(object, session, authorization, connectedTo: destination)
       let embodiment = embodied.embodiment
       let range = embodied.range
       let order = RingOrder(
@@ -142,6 +144,8 @@ extension Broker {
     if case .revalidation = asker.purpose,
       let holder = tree.holder(aboveOf: asker.pending.pid, object: object.id),
       let held = entity.record(for: object.id, process: holder),
+      // What the socket is connected to is among them.
+      associationOwners[held.id]?.authorization.limits == authorization.limits,
       let shared = sessions.values.first(where: { $0.users.contains(held.id) }), !shared.isRecalled
     {
       return shared
@@ -159,9 +163,11 @@ extension Broker {
 
   /// What goes to the hand: the socket, or what a loop device of exactly the granted range is made of.
   private func embody(
-    _ object: BrokeredObject, _ session: Session, _ authorization: Authorization
+    _ object: BrokeredObject, _ session: Session, _ authorization: Authorization,
+    connectedTo destination: NetworkAddress?
   ) throws(SystemError) -> Embodied {
     if let socket = session.object as? SocketObject {
+      if let destination { try socket.connect(to: destination) }
       return Embodied(embodiment: .socket, descriptor: try socket.lend(), range: nil)
     }
     guard let disk = session.object as? DiskObject else {

@@ -1,5 +1,6 @@
 import Audit
 import Authority
+import Entity
 import Instructions
 import Linux
 import Mediation
@@ -123,6 +124,7 @@ extension Broker {
     case .some(let hands): try? epoll.remove(hands.number)
     case .none: break
     }
+    direct?.kernel.forgetHands()
     guard ringObstacle == nil else { return }
     ringObstacle = "the process that holds rings has ended; posternd has to be started again"
     var noted = record(.privileged)

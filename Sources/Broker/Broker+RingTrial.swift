@@ -1,4 +1,5 @@
 import Authority
+import Entity
 import Instructions
 import Linux
 import Policy
@@ -13,6 +14,7 @@ public enum RingHandsProcess {
   public static func run() -> Int32 {
     do throws(SystemError) {
       let source = try OwnProcess.takeMessageSocket(OwnProcess.detachedDescriptor)
+      let own = try ProcessPin.handle(of: Confinement.processID)
       OwnProcess.rename("postern-rings")
       _ = try Confinement.raiseDescriptorLimit()
       try Confinement.noNewPrivileges()
@@ -22,7 +24,7 @@ public enum RingHandsProcess {
       // Taking a ring from another user's process; a filter on a TCP socket.
       try Confinement.limitCapabilities(to: [.sysPtrace, .netAdmin])
       try SystemCallFilter.hands.install()
-      RingHands.serve(source)
+      RingHands.serve(source, own)
       return 0
     } catch { return 69 }
   }
@@ -35,21 +37,28 @@ enum RingStart: ~Copyable {
 }
 
 extension Broker {
-  static func startRings(_ configuration: BrokerConfiguration, _ policy: PolicyModel) -> RingStart {
+  /// - Parameter kernel: what it enforces on the path direct makes an exception for hands.
+  static func startRings(
+    _ configuration: BrokerConfiguration, _ policy: PolicyModel, _ kernel: DirectKernel?
+  ) -> RingStart {
     guard policy.grants.contains(where: { $0.path == .only(.ring) }) else {
       return .not("no grant of the policy says `path: ring`, so nothing was started")
     }
     guard let arguments = configuration.ringArguments else { return .not("this program holds no rings") }
-    do throws(SystemError) { return .started(try RingHands(arguments)) } catch {
-      return .not("the process that holds rings cannot be started: \(error)")
-    }
+    do throws(SystemError) {
+      let hands = try RingHands(arguments)
+      try kernel?.nameHands(hands)
+      return .started(hands)
+    } catch { return .not("the process that holds rings cannot be started: \(error)") }
   }
 
   /// Finds out whether the path works here; before the broker confines itself.
   func tryRings() {
     switch ringHands {
     case .some(let hands):
-      do throws(SystemError) { ringObstacle = try Self.trial(hands) } catch { ringObstacle = Self.text(of: error) }
+      do throws(SystemError) { ringObstacle = try Self.trial(hands, direct?.kernel) } catch {
+        ringObstacle = Self.text(of: error)
+      }
     case .none: break
     }
   }
@@ -61,14 +70,32 @@ extension Broker {
   }
 
   /// A ring of our own with a socket in it: one request that is granted, one that is not, one after it was emptied.
-  private static func trial(_ hands: borrowing RingHands) throws(SystemError) -> String? {
+  private static func trial(
+    _ hands: borrowing RingHands, _ kernel: DirectKernel?
+  ) throws(SystemError) -> String? {
     let ring = try ClientRing(entries: 8)
+    // Not from this process, which nobody may reach into, but from one that is guarded as a holder of the path direct is.
+    let standIn = try RingStandIn(ring)
+    let outcome: Result<String?, SystemError>
+    do throws(SystemError) {
+      if let kernel {
+        try kernel.noteHolder(standIn.pidfd, try kernel.identity(standIn.pidfd), traceable: false)
+      }
+      outcome = .success(try trial(hands, ring, of: standIn.pidfd))
+    } catch { outcome = .failure(error) }
+    standIn.end()
+    return try outcome.get()
+  }
+
+  private static func trial(
+    _ hands: borrowing RingHands, _ ring: ClientRing, of application: borrowing Descriptor
+  ) throws(SystemError) -> String? {
     let pair = try MessageSocket.pair()
     let limit = Clock.boottime() + 5_000_000_000
     let hand = try hands.hand(
       RingOrder(
         ring: ring.number, embodiment: .socket, opcodes: RingOpcodes(for: OperationSet(.receive)), deadline: limit),
-      application: ProcessPin.handle(of: Confinement.processID), object: pair.first)
+      application: application, object: pair.first)
     switch try hand.next(until: limit) {
     case .prepared: break
     case .refused(let refusal): return refusal.text
@@ -96,13 +123,14 @@ extension Broker {
     return nil
   }
 
-  /// The path itself, and the grants that demand it and do not get it.
-  func doctorRing(_ row: (String, DoctorRow.State, String) -> Void) {
+  /// The path itself, and to administrators the grants that demand it and do not get it: which there are is nobody else's to know.
+  func doctorRing(_ row: (String, DoctorRow.State, String) -> Void, for caller: Caller) {
     switch ringObstacle {
     case nil:
       row("path ring", .works, "one allowed and one refused request behaved so, and none after the ring was emptied")
     case .some(let why): row("path ring", .refused, why)
     }
+    guard caller.isAdministrator else { return }
     for grant in policy.grants where grant.path == .only(.ring) {
       guard let object = policy.objects.first(where: { $0.name == grant.object }),
         let limits = try? LimitSet(object, narrowedBy: grant),

@@ -158,7 +158,7 @@ public final class Broker {
       nextObject = inherited.lastObject + 1
       nextApplication = inherited.lastApplication + 1
     } catch { throw .system(error) }
-    switch Broker.startRings(configuration, read.model) {
+    switch Broker.startRings(configuration, read.model, direct?.kernel) {
     case .started(let hands):
       ringHands = consume hands
       ringObstacle = "it has not been tried yet"

@@ -19,6 +19,8 @@ public enum Daemon {
       stateDirectory: stateDirectory ?? StandardPath.state, version: Version.text, direct: direct)
     configuration.ringArguments = ringArguments
     configuration.seccompAgent = seccompAgent(configuration.socketPath)
+    // A batch of 64 results of 64 KiB, which wait until the client takes them.
+    OwnProcess.keepFreedMemory(upTo: 4 << 20)
     do throws(BrokerFailure) {
       do throws(SystemError) {
         // Only where nobody chose a place: a mistyped path is to be an error.

@@ -271,6 +271,7 @@ static int become_broker(struct clinux_direct *direct)
 	close(pidfd);
 	if (error != 0)
 		return error;
+	clinux_direct_name_hands(direct, -1);
 	direct->control->broker = self;
 	__atomic_store_n(&direct->control->alive, 1u, __ATOMIC_SEQ_CST);
 	return 0;

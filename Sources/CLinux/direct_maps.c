@@ -138,6 +138,27 @@ int clinux_direct_holds(struct clinux_direct *direct, int pidfd, const struct po
 	return direct->calls->bpf_map_update_elem(map, &pidfd, &lineage, BPF_ANY) == 0 ? 0 : -errno;
 }
 
+int clinux_direct_name_hands(struct clinux_direct *direct, int pidfd)
+{
+	struct postern_process *place = &direct->control->hands;
+	struct postern_process named;
+	int error;
+
+	__atomic_store_n(&place->start, 0u, __ATOMIC_SEQ_CST);
+	if (pidfd < 0)
+		return 0;
+	error = clinux_direct_identity(direct, pidfd, &named);
+	if (error == 0)
+		error = clinux_direct_holds(direct, pidfd, &named, POSTERN_LINEAGE_HAND);
+	if (error != 0)
+		return error;
+	place->tgid = named.tgid;
+	place->exec_epoch = named.exec_epoch;
+	/* Nothing matches before it is whole. */
+	__atomic_store_n(&place->start, named.start, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
 int clinux_direct_tag(struct clinux_direct *direct, int fd, uint32_t object, uint32_t owner, uint32_t flags)
 {
 	direct->control->pending = (struct postern_tag){ .object = object, .owner = owner, .flags = flags };

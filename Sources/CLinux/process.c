@@ -8,6 +8,7 @@
 #include <linux/connector.h>
 #include <linux/kcmp.h>
 #include <linux/netlink.h>
+#include <malloc.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -158,4 +159,9 @@ int clinux_process_events_next(int fd, struct clinux_process_event *out)
 void clinux_name_thread(const char *name)
 {
 	prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+void clinux_keep_freed_memory(int bytes)
+{
+	mallopt(M_TRIM_THRESHOLD, bytes);
 }

@@ -45,11 +45,13 @@ public struct RingOpcodes: OptionSet, Sendable, Hashable {
 
   /// What a ring takes for these operations. Anything that could name another file, another address than the grant's or a
   /// descriptor to be made of the slot is in no set.
-  public init(for operations: OperationSet) {
-    self = operations.opcodes.reduce(.always) { $0.union(Self.requests(of: $1)) }
+  ///
+  /// - Parameter isConnected: the socket sends to one place only, as long as no request names another.
+  public init(for operations: OperationSet, isConnected: Bool = false) {
+    self = operations.opcodes.reduce(.always) { $0.union(Self.requests(of: $1, isConnected: isConnected)) }
   }
 
-  private static func requests(of opcode: Opcode) -> RingOpcodes {
+  private static func requests(of opcode: Opcode, isConnected: Bool) -> RingOpcodes {
     switch opcode {
     case .read: RingOpcodes([.read, .readVector, .readFixed])
     case .write: RingOpcodes([.write, .writeVector, .writeFixed])
@@ -58,6 +60,7 @@ public struct RingOpcodes: OptionSet, Sendable, Hashable {
     case .discard: RingOpcodes([.allocate])
     case .accept: RingOpcodes([.accept])
     case .receive: RingOpcodes([.receive, .receiveMessage, .read, .readVector, .readFixed])
+    case .send where isConnected: requests(of: .write, isConnected: isConnected)
     case .send:
       RingOpcodes([.send, .sendMessage, .sendZeroCopy, .sendMessageZeroCopy, .write, .writeVector, .writeFixed])
     case .shutdown: RingOpcodes([.shutdown])

@@ -128,6 +128,31 @@ public final class ClientRing: Sendable {
   }
 }
 
+/// A child that has a ring's descriptor, so that the broker has somebody to take it from when it tries the path.
+public struct RingStandIn: ~Copyable {
+  private let socket: Descriptor
+  private let pid: Int32
+  public let pidfd: Descriptor
+
+  public init(_ ring: ClientRing) throws(SystemError) {
+    let pair = try MessageSocket.pair()
+    let child = clinux_ring_stand_in(ring.number, pair.second.rawValue)
+    guard child > 0 else { throw SystemError(errno: -child, operation: "fork") }
+    // Nobody else waits for it, so that the number stays its own.
+    let handle = try ProcessPin.handle(of: child)
+    pid = child
+    pidfd = handle
+    socket = pair.takeFirst()
+  }
+
+  /// Ends it, by its socket.
+  public consuming func end() {
+    let child = pid
+    _ = consume self
+    _ = try? retrying("waitpid") { Int(waitpid(child, nil, 0)) }
+  }
+}
+
 /// Flags of socket requests (send(2), recv(2), accept4(2)).
 public enum SocketFlags {
   public static let closeOnExec = UInt32(SOCK_CLOEXEC.rawValue)

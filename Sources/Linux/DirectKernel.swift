@@ -177,6 +177,19 @@ public final class DirectKernel: Sendable {
     try attempt("note a holder") { unsafe clinux_direct_holds($0, number, &named, flags) }
   }
 
+  /// Lets the children of this process take rings from holders, and nobody trace it or them.
+  public func nameHands(_ hands: borrowing RingHands) throws(SystemError) {
+    let number = hands.process
+    // SAFETY: the handle is valid while self lives.
+    try attempt("name the hands") { unsafe clinux_direct_name_hands($0, number) }
+  }
+
+  /// The process that hands are forked from has ended.
+  public func forgetHands() {
+    // SAFETY: the handle is valid while self lives.
+    _ = withKernel { unsafe clinux_direct_name_hands($0, -1) }
+  }
+
   /// Makes an open file or socket a privileged object. Errors: EINVAL where it cannot be one.
   ///
   /// - Parameter owner: the record that is tried first.

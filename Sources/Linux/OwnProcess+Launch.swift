@@ -18,6 +18,10 @@ extension OwnProcess {
   /// Which rights files that this process makes never have (umask(2)); all of its threads share it.
   public static func setFileMask(_ mask: UInt32) { _ = umask(mask) }
 
+  /// How much freed memory the process keeps rather than give it back at once and have it zeroed again, page by page
+  /// (mallopt(3) M_TRIM_THRESHOLD; 128 KiB by itself).
+  public static func keepFreedMemory(upTo bytes: Int32) { clinux_keep_freed_memory(bytes) }
+
   /// What ps(1) calls this process beside its command line; cut after 15 bytes (prctl(2) PR_SET_NAME).
   public static func rename(_ name: String) {
     // SAFETY: the string lives during the call.

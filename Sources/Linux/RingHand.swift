@@ -162,19 +162,31 @@ public struct RingHand: ~Copyable, Sendable {
 /// The process that hands are forked from.
 public struct RingHands: ~Copyable, Sendable {
   private let socket: Descriptor
+  private let pidfd: PeerDescriptor
 
   /// Readable when that process has ended.
   public var number: Int32 { socket.rawValue }
 
-  /// Runs this program's own file again with `arguments`, which has to call `serve`; before the caller confines itself.
+  /// Its pidfd.
+  var process: Int32 { pidfd.rawValue }
+
+  /// Runs this program's own file again with `arguments`, which has to call `serve`, and waits until it does; before the
+  /// caller confines itself.
   public init(_ arguments: [String]) throws(SystemError) {
     let pair = try MessageSocket.pair()
     try OwnProcess.spawnDetached(arguments, pair.second)
-    socket = pair.takeFirst()
+    let own = pair.takeFirst()
+    guard try isReadable(own.rawValue, timeoutMilliseconds: 30_000) else {
+      throw SystemError(errno: ETIMEDOUT, operation: "start")
+    }
+    var greeting = MessageBuffer(capacity: 1)
+    let received = try MessageSocket.receive(own.rawValue, into: &greeting)
+    guard case .ready(let message) = consume received, let process = message.descriptor else {
+      throw SystemError(errno: ESHUTDOWN, operation: "start")
+    }
+    socket = own
+    pidfd = process
   }
-
-  /// For tests: hands of an ordinary child of this process, which must have one thread when it is made.
-  public init(servedBy socket: consuming Descriptor) { self.socket = socket }
 
   /// Has a hand made for the application's ring; `prepared` or `refused` follows.
   ///
@@ -203,6 +215,17 @@ public struct RingHands: ~Copyable, Sendable {
     return RingHand(pair.takeFirst())
   }
 
-  /// What the process does that `init` has started: forks hands until its broker has ended.
-  public static func serve(_ socket: consuming Descriptor) { _ = clinux_ring_serve(socket.rawValue) }
+  /// What the process does that `init` has started: says who it is, and forks hands until its broker has ended.
+  ///
+  /// - Parameter process: its own pidfd.
+  public static func serve(_ socket: consuming Descriptor, _ process: consuming Descriptor) {
+    if introduce(process, on: socket) { _ = clinux_ring_serve(socket.rawValue) }
+  }
+
+  private static func introduce(_ process: consuming Descriptor, on socket: borrowing Descriptor) -> Bool {
+    let (number, own) = (socket.rawValue, process.rawValue)
+    let sent = [UInt8]([0]).withRawSpan { try? MessageSocket.send(number, $0, descriptor: own) }
+    if case .ready? = sent { return true }
+    return false
+  }
 }

@@ -40,6 +40,13 @@ extension ChannelFacts {
   }
 }
 
+extension Enrolled {
+  /// The grant allows one destination: the socket is connected to it, and takes no request that could name another.
+  var isConnected: Bool {
+    kind == .socket && operations.contains(.send) && !RingOpcodes(rawValue: opcodes).contains(.sendMessage)
+  }
+}
+
 /// A ring that has an object in it.
 struct EnrolledRing: Sendable {
   var ring: ClientRing

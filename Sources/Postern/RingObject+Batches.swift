@@ -77,12 +77,7 @@ extension RingObject {
       guard UInt64(submission.payload.count) <= room(after: operands.offset) else {
         throw .refused(Refusal(.limit), errno: Reason.limit.errno)
       }
-      let parcel = try parcel(submission.payload)
-      var operation = Operation(.write, .write, parcel)
-      operation.request.offset = operands.offset
-      operation.request.address = parcel.address
-      operation.request.length = UInt32(submission.payload.count)
-      return operation
+      return writing(try parcel(submission.payload), .write, at: operands.offset)
     case .flush: return Operation(.flush, .synchronize)
     case .discard:
       guard operands.length <= room(after: operands.offset) else {

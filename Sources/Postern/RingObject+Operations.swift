@@ -38,12 +38,8 @@ extension RingObject {
     repeat {
       let piece = min(bytes.count - done, Self.pieceLimit)
       let parcel = try parcel((done..<(done + piece)).map { bytes[$0] })
-      var operation = Operation(.write, .write, parcel)
-      operation.request.offset = offset &+ UInt64(done)
-      operation.request.address = parcel.address
-      operation.request.length = UInt32(piece)
       do {
-        let count = Int(try perform(operation) ?? 0)
+        let count = Int(try perform(writing(parcel, .write, at: offset &+ UInt64(done))) ?? 0)
         done += count
         if count == 0 { break }
       } catch {
@@ -52,6 +48,15 @@ extension RingObject {
       }
     } while done < bytes.count
     return done
+  }
+
+  /// All of the parcel, at a place of a disk or by a connected socket.
+  func writing(_ parcel: RingParcel, _ opcode: Opcode, at offset: UInt64 = 0) -> Operation {
+    var operation = Operation(opcode, .write, parcel)
+    operation.request.offset = offset
+    operation.request.address = parcel.address
+    operation.request.length = UInt32(parcel.count)
+    return operation
   }
 
   public func flush() throws(PosternError) { _ = try perform(Operation(.flush, .synchronize)) }
@@ -112,6 +117,10 @@ extension RingObject {
   }
 
   func sending(_ bytes: [UInt8], to address: NetworkAddress?, nonblocking: Bool) throws(PosternError) -> Operation {
+    if current({ $0.isConnected }) {
+      guard address == nil else { throw .refused(Refusal(.limit), errno: Reason.limit.errno) }
+      return writing(try parcel(bytes), .send)
+    }
     let parcel = try parcel(bytes, to: address)
     var operation = Operation(.send, .sendMessage, parcel)
     operation.request.address = parcel.header

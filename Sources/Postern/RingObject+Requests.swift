@@ -175,6 +175,7 @@ extension RingObject {
           state.former = nil
           state.inFlight = [:]
           state.facts = ChannelFacts(enrolled.facts)
+          state.isConnected = enrolled.facts.isConnected
         }
         return (state.ring ?? state.former, state.inFlight)
       }

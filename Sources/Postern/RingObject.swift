@@ -19,7 +19,7 @@ public final class RingObject: OpenedObject {
     self.connection = connection
     kind = enrolled.facts.kind
     rangeLength = enrolled.facts.rangeLength
-    do { state = try ForkSafeLock(RingState(ChannelFacts(enrolled.facts), enrolled.ring)) } catch {
+    do { state = try ForkSafeLock(RingState(enrolled)) } catch {
       throw .failed(errno: error.errno, text: "\(error)")
     }
   }
@@ -108,6 +108,8 @@ struct RingState: Sendable {
 
   private var generation: UInt64
   var facts: ChannelFacts
+  /// It sends to one place, which no request names.
+  var isConnected: Bool
   /// nil in a forked child before it was revalidated, and once closed.
   var ring: ClientRing?
   /// The parent's, in a forked child until it has one of its own: it keeps the number.
@@ -127,9 +129,14 @@ struct RingState: Sendable {
   /// Of submitted instructions, not collected yet.
   var completed: [Completion] = []
 
-  init(_ facts: ChannelFacts, _ ring: ClientRing?) {
+  init(_ enrolled: EnrolledRing) {
+    self.init(ChannelFacts(enrolled.facts), isConnected: enrolled.facts.isConnected, enrolled.ring)
+  }
+
+  private init(_ facts: ChannelFacts, isConnected: Bool, _ ring: ClientRing?) {
     generation = ForkHandlers.generation
     self.facts = facts
+    self.isConnected = isConnected
     self.ring = ring
   }
 
@@ -140,7 +147,7 @@ struct RingState: Sendable {
     guard generation != ForkHandlers.generation else { return nil }
     let dropped = inFlight
     let (epoch, isClosed, former) = (epoch, isClosed, ring ?? former)
-    self = RingState(facts, nil)
+    self = RingState(facts, isConnected: isConnected, nil)
     self.former = former
     self.epoch = epoch &+ 1
     self.isClosed = isClosed

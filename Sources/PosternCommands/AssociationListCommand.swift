@@ -26,6 +26,19 @@ struct AssociationListCommand: BrokerCommand {
       ]
     }
     try session.print(table, json: rows.map(\.json), empty: emptiness(isAdmin: session.isAdmin(broker)))
+    try sayWhatCannotBe(session, broker)
+  }
+
+  /// Grants that demand a ring and can have none are not in the list, since what asks by them is refused: that is said apart.
+  private func sayWhatCannotBe(_ session: Session, _ broker: PosternConnection) throws(CommandFailure) {
+    guard case .table = session.format, selectors.pid == nil else { return }
+    let subject = "path ring, \(selectors.application ?? "")"
+    for row in try session.asking("doctor", { () throws(PosternError) in try broker.doctor() })
+    where row.state != .works && row.subject.hasPrefix(subject)
+      && row.subject.hasSuffix(selectors.object.map { " on \($0)" } ?? "")
+    {
+      session.warn("\(row.subject): \(row.why)".escapedForTerminal)
+    }
   }
 
   private func emptiness(isAdmin: Bool) -> String {

@@ -30,7 +30,7 @@ import Testing
     #expect(obstacle(disk, [.read], range: ByteRange(offset: 512, length: 1000)) != nil)
   }
 
-  @Test func `sending needs every address and port of the family`() {
+  @Test func `sending needs every address and port of the family, or exactly one`() {
     #expect(obstacle(udp, [.receive]) == nil)
     #expect(obstacle(udp, [.send], sendTo: [Self.everything]) == nil)
     #expect(obstacle(udp, [.send], sendTo: nil) != nil)
@@ -40,9 +40,25 @@ import Testing
     some = Self.everything
     some.ports = 1...65535
     #expect(obstacle(udp, [.send], sendTo: [some]) != nil)
+    // One place, which the socket in the slot is connected to.
+    some.prefixLength = 32
+    some.ports = 53...53
+    #expect(obstacle(udp, [.send], sendTo: [some]) == nil)
+    #expect(obstacle(udp, [.send], sendTo: [some, some]) != nil)
+    some.ports = 53...54
+    #expect(obstacle(udp, [.send], sendTo: [some]) != nil)
+    some.ports = 0...0
+    #expect(obstacle(udp, [.send], sendTo: [some]) != nil)
     let raw = ObjectSpecification.socket(SocketSpecification(endpoint: .raw(.ipv4, ipProtocol: 1)))
     #expect(obstacle(raw, [.receive]) == nil)
     #expect(obstacle(raw, [.send], sendTo: [Self.everything]) != nil)
+  }
+
+  @Test func `a connected socket takes no request that can name an address`() {
+    let taken = RingOpcodes(for: OperationSet([.send, .receive]), isConnected: true)
+    let naming: [RingOpcode] = [.send, .sendMessage, .sendZeroCopy, .sendMessageZeroCopy]
+    for opcode in naming { #expect(!taken.contains(opcode)) }
+    #expect(taken.contains(.write) && taken.contains(.receive))
   }
 
   @Test func `options, connecting and buses are not for a ring`() {

@@ -76,6 +76,8 @@ int BPF_PROG(direct_guard_call, int command, union bpf_attr *attributes, unsigne
 			return -EPERM;
 		if (__sync_val_compare_and_swap(&control.alive, 0, 1))
 			return -16; /* EBUSY */
+		/* Nobody whom an earlier broker has named. */
+		control.hands.start = 0;
 		control.broker = me;
 		return -POSTERN_DIRECT_DONE;
 	}
@@ -116,10 +118,30 @@ int BPF_PROG(direct_guard_umount, struct vfsmount *mount, int flags)
 }
 
 /*
- * The broker, and processes that hold an object or could come to hold one without being asked about (on-fork: inherit,
- * on-exec: keep): whoever traces one works through it.
+ * A hand of the path ring that takes a descriptor, as it does with a ring: forked by the process that the broker has named,
+ * which lives, and the program that this was. It may do nothing else to a holder; what it takes that is an object it cannot use.
  */
-static __always_inline bool is_guarded_process(struct task_struct *task)
+static __always_inline bool is_hand_taking(void)
+{
+	struct task_struct *leader = bpf_get_current_task_btf()->group_leader;
+	struct task_struct *parent = BPF_CORE_READ(leader, real_parent, group_leader);
+	struct postern_process forks = {
+		.tgid = BPF_CORE_READ(parent, tgid),
+		.exec_epoch = BPF_CORE_READ(parent, self_exec_id),
+		.start = BPF_CORE_READ(parent, start_boottime),
+	};
+
+	return control.alive && control.hands.start && is_same(&forks, &control.hands) &&
+	       (__u32)leader->self_exec_id == forks.exec_epoch && current_call() == NR_PIDFD_GETFD;
+}
+
+/*
+ * The broker, its hands, and processes that hold an object or could come to hold one without being asked about (on-fork:
+ * inherit, on-exec: keep): whoever traces one works through it.
+ */
+enum guarded { GUARDED_NOT, GUARDED_HOLDER, GUARDED_OWN };
+
+static __always_inline enum guarded guarded_as(struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
 	struct postern_direct_lineage *lineage;
@@ -127,18 +149,27 @@ static __always_inline bool is_guarded_process(struct task_struct *task)
 
 	identify(&process, leader);
 	if (is_broker(&process))
-		return true;
+		return GUARDED_OWN;
 	lineage = bpf_task_storage_get(&lineages, leader, 0, 0);
-	if (!lineage || lineage->exec_epoch != process.exec_epoch || lineage->flags & POSTERN_LINEAGE_TRACEABLE)
-		return false;
-	return lineage->count || lineage->flags & (POSTERN_LINEAGE_HOLDS | POSTERN_LINEAGE_KEPT);
+	if (!lineage || lineage->exec_epoch != process.exec_epoch)
+		return GUARDED_NOT;
+	if (lineage->flags & POSTERN_LINEAGE_HAND)
+		return GUARDED_OWN;
+	if (lineage->flags & POSTERN_LINEAGE_TRACEABLE)
+		return GUARDED_NOT;
+	return lineage->count || lineage->flags & (POSTERN_LINEAGE_HOLDS | POSTERN_LINEAGE_KEPT) ? GUARDED_HOLDER : GUARDED_NOT;
 }
 
 /* Reading (ps(1), lsof(8)) stays what the kernel makes of it; what attaches, or reaches memory or descriptors, does not. */
 SEC("lsm/ptrace_access_check")
 int BPF_PROG(direct_guard_trace, struct task_struct *child, unsigned int mode)
 {
-	if (!(mode & PTRACE_MODE_ATTACH) || !is_guarded_process(child))
+	enum guarded guarded;
+
+	if (!(mode & PTRACE_MODE_ATTACH))
+		return 0;
+	guarded = guarded_as(child);
+	if (guarded == GUARDED_NOT || (guarded == GUARDED_HOLDER && is_hand_taking()))
 		return 0;
 	return bounded(direct_guard(POSTERN_DOOR_TRACE, child->tgid));
 }
@@ -148,7 +179,7 @@ int BPF_PROG(direct_guard_traceme, struct task_struct *parent)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	return is_guarded_process(task) ? bounded(direct_guard(POSTERN_DOOR_TRACE, task->tgid)) : 0;
+	return guarded_as(task) != GUARDED_NOT ? bounded(direct_guard(POSTERN_DOOR_TRACE, task->tgid)) : 0;
 }
 
 #endif

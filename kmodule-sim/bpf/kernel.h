@@ -135,9 +135,19 @@ struct task_struct {
 	struct mm_struct *mm;
 	__u64 start_boottime;
 	__u64 self_exec_id;
+	struct task_struct *real_parent;
 	struct signal_struct *signal;
 	const struct cred *cred;
 	char comm[16];
+};
+
+/* What the running task has asked for: the number of its system call. */
+struct pt_regs {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long orig_ax;
+#elif defined(__TARGET_ARCH_arm64)
+	int syscallno;
+#endif
 };
 
 struct linux_binprm {
@@ -182,6 +192,20 @@ union bpf_attr {
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+/* The system call that the running task is in; -1: not known on this machine. */
+static __always_inline int current_call(void)
+{
+	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+#if defined(__TARGET_ARCH_x86)
+	return (int)BPF_CORE_READ(registers, orig_ax);
+#elif defined(__TARGET_ARCH_arm64)
+	return BPF_CORE_READ(registers, syscallno);
+#else
+	return -1;
+#endif
+}
+
 /* include/linux/sched.h, include/linux/stat.h, include/linux/fs.h, include/linux/socket.h, include/net/tcp_states.h */
 #define PF_IO_WORKER 0x10
 #define CLONE_THREAD 0x10000ul
@@ -202,5 +226,7 @@ union bpf_attr {
 #define TCP_LISTEN 10
 #define PTRACE_MODE_ATTACH 0x2
 #define CAP_SYS_ADMIN 21
+/* include/uapi/asm-generic/unistd.h; the same number in every table. */
+#define NR_PIDFD_GETFD 438
 
 #endif

@@ -155,7 +155,7 @@ int BPF_PROG(direct_task_alloc, struct task_struct *child, unsigned long clone_f
 	if (!own)
 		return 0;
 	made.exec_epoch = own->exec_epoch;
-	made.flags = own->flags & POSTERN_LINEAGE_TRACEABLE;
+	made.flags = own->flags & (POSTERN_LINEAGE_TRACEABLE | POSTERN_LINEAGE_HAND);
 	made.count = own->count;
 	if (own->flags & (POSTERN_LINEAGE_HOLDS | POSTERN_LINEAGE_KEPT)) {
 		identify(&made.ancestors[0].process, leader);
@@ -167,8 +167,10 @@ int BPF_PROG(direct_task_alloc, struct task_struct *child, unsigned long clone_f
 	} else {
 		__builtin_memcpy(made.ancestors, own->ancestors, sizeof(made.ancestors));
 	}
-	/* Without memory for it the child descends from nobody, and is refused. */
-	bpf_task_storage_get(&lineages, child, &made, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	/* Without memory for it the child descends from nobody, and is refused; a hand would not be guarded. */
+	if (!bpf_task_storage_get(&lineages, child, &made, BPF_LOCAL_STORAGE_GET_F_CREATE) &&
+	    made.flags & POSTERN_LINEAGE_HAND)
+		return -12; /* ENOMEM */
 	return 0;
 }
 
@@ -192,6 +194,13 @@ int BPF_PROG(direct_exec_thread, struct linux_binprm *program, struct file *file
 	return 0;
 }
 
+/* The broker has ended: it has no hands any more, and another one may take its place. */
+static __always_inline void end_broker(void)
+{
+	control.hands.start = 0;
+	control.alive = 0;
+}
+
 /* After begin_new_exec() has counted the exec (fs/exec.c): what the process was is noted, and all else forgotten. */
 SEC("lsm/bprm_committed_creds")
 int BPF_PROG(direct_exec, struct linux_binprm *program)
@@ -201,7 +210,7 @@ int BPF_PROG(direct_exec, struct linux_binprm *program)
 
 	/* What the broker executes is another program, and nothing else would ever say that the broker has ended. */
 	if ((__u32)task->tgid == control.broker.tgid && task->start_boottime == control.broker.start)
-		control.alive = 0;
+		end_broker();
 	if (!lineage)
 		return 0;
 	/* Set-user-ID and the like: another user than the one who was judged. */
@@ -232,7 +241,7 @@ int BPF_PROG(direct_exit, struct task_struct *task)
 		return 0;
 	identify(&process, leader);
 	if (is_same(&process, &control.broker) && BPF_CORE_READ(task, signal, live.counter) == 0)
-		control.alive = 0;
+		end_broker();
 	return 0;
 }
 

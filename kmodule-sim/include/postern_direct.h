@@ -12,7 +12,7 @@
 #include "postern_check.h"
 
 #ifndef POSTERN_DIRECT_LAYOUT
-#define POSTERN_DIRECT_LAYOUT 2u
+#define POSTERN_DIRECT_LAYOUT 3u
 #endif
 
 /* Commands that mean something to the programs only, and only from the broker; the answer is POSTERN_DIRECT_DONE. */
@@ -68,6 +68,8 @@ struct postern_direct_control {
 	postern_u32 layout;
 	postern_u32 alive; /* 1: the broker lives; the programs clear it when it has ended */
 	struct postern_process broker;
+	/* Whose children take rings from holders (the path ring); start 0: nobody. The programs clear it when the broker has ended. */
+	struct postern_process hands;
 	struct postern_tag pending;
 	/* The folder of the pins, which nobody else may change. */
 	postern_u64 pins_inode;
@@ -86,6 +88,7 @@ struct postern_direct_control {
 #define POSTERN_LINEAGE_HOLDS 0x1u /* it has or had an association of this path under `exec_epoch` */
 #define POSTERN_LINEAGE_KEPT 0x2u  /* `previous` is what it was before its last exec */
 #define POSTERN_LINEAGE_TRACEABLE 0x4u /* the application is traceable */
+#define POSTERN_LINEAGE_HAND 0x8u /* it holds rings for a broker, or forks who does: nobody traces it */
 
 /*
  * Whom a process descends from, in its leader's task storage. It speaks only while exec_epoch is the leader's: what a

@@ -83,6 +83,10 @@ int clinux_direct_trial(struct clinux_direct *direct, struct clinux_direct_failu
 int clinux_direct_identity(struct clinux_direct *direct, int pidfd, struct postern_process *out);
 /* Adds flags to a process's lineage, POSTERN_LINEAGE_*; before it has the descriptor. */
 int clinux_direct_holds(struct clinux_direct *direct, int pidfd, const struct postern_process *process, uint32_t flags);
+/*
+ * Whose children may take rings from holders, and whom nobody traces from now on, nor its children; one at a time. -1: nobody.
+ */
+int clinux_direct_name_hands(struct clinux_direct *direct, int pidfd);
 /* EINVAL: it cannot be tagged. */
 int clinux_direct_tag(struct clinux_direct *direct, int fd, uint32_t object, uint32_t owner, uint32_t flags);
 /* 1: the socket is an object. */

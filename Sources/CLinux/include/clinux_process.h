@@ -47,4 +47,7 @@ int clinux_process_events_next(int fd, struct clinux_process_event *out);
 /* Names the calling thread; cut at the kernel's 15 bytes (prctl(2) PR_SET_NAME). */
 void clinux_name_thread(const char *name);
 
+/* Keeps so many bytes of freed memory (mallopt(3) M_TRIM_THRESHOLD). */
+void clinux_keep_freed_memory(int bytes);
+
 #endif

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "clinux_socket.h"
 
@@ -137,5 +138,7 @@ int clinux_ring_serve(int socket);
 int clinux_ring_loop_recall(int loop, uint64_t length);
 /* Has it fork a hand; the descriptors stay open here. */
 int clinux_ring_order(int socket, const struct clinux_ring_order *order, const int descriptors[3]);
+/* For a trial: a child that has these two descriptors and no other, and ends with the socket's other end. */
+pid_t clinux_ring_stand_in(int ring, int socket);
 
 #endif

@@ -27,7 +27,8 @@
  *              own; -EACCES, -EPERM and -ENOENT are refusals only where postern_last_reason() says so, since the object
  *              itself can answer so too; POSTERN_PAYLOAD bounds batches only.
  *              Path ring (only where the policy names it): the descriptor is an io_uring, and every call a request on it. Of a
- *              socket no options, of a disk's info what the device that stands for the range says. After a revoke calls fail
+ *              socket no options, of a disk's info what the device that stands for the range says. A udp
+ *              socket that may send to one place only is connected to it: no address can be named. After a revoke calls fail
  *              with -EKEYREVOKED, or -EKEYEXPIRED where the expiry is past, also where the broker has ended.
  * Threads.     Every call may be made by any number of threads, on the same descriptor too.
  * fork(2).     A child may go on with the descriptors it inherited; its first call on one gets it a channel of its own

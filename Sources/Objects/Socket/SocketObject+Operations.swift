@@ -32,7 +32,7 @@ extension SocketObject {
       case .connect:
         guard !isShared else { return .failed(errno: EOPNOTSUPP) }
         guard let address = operands.address else { return .failed(errno: EDESTADDRREQ) }
-        try descriptor.connect(to: destination(address))
+        try connect(to: address)
         return .done(0)
       case .send:
         // What was checked is the length in the operands; other bytes than those are not sent.
@@ -85,6 +85,11 @@ extension SocketObject {
   private func destination(_ address: NetworkAddress) -> NetworkAddress {
     guard case .raw = endpoint else { return address }
     return NetworkAddress(family: address.family, bytes: address.bytes, port: 0)
+  }
+
+  /// Of an unshared socket: what is sent without an address goes there, and only what comes from there is received.
+  public func connect(to address: NetworkAddress) throws(SystemError) {
+    try descriptor.connect(to: destination(address))
   }
 
   /// accept(2) hands out errors of the connection that it drops; those concern nobody here, the next one is taken.

@@ -66,8 +66,8 @@ import Testing
     try Scene.run(RingPolicies.image()) { scene in
       let calls = try callsOfBroker(scene, "library-ring-count")
       #expect(calls.reads == 100_000)
-      // Some are about processes of the whole machine, whose forks and ends the kernel tells.
-      #expect(calls.calls < calls.reads / 5, "\(calls.calls) system calls")
+      // Some are about processes of the whole machine, whose forks and ends the kernel tells: a busy one has thousands meanwhile.
+      #expect(calls.calls < calls.reads / 4, "\(calls.calls) system calls")
     }
   }
 

@@ -37,6 +37,18 @@ enum RingPolicies {
     """
   }
 
+  /// A socket that may send to one place only.
+  static let connected = """
+    version: 1
+    objects:
+      dns: { kind: socket, listen: "udp://$ADDRESS:7777", send-to: ["$ADDRESS:7779"] }
+    applications:
+      app: { user: $USER }
+    grants:
+      - { application: app, object: dns, operations: [send, receive], path: ring }
+
+    """
+
   /// One socket for all.
   static func listener(grant: String = "") -> String {
     """

@@ -21,16 +21,16 @@ import Testing
     }
   }
 
-  private static let forbidden = [
-    "write", "nop-plain", "plain", "install", "message", "command", "openat", "splice", "files", "personality",
-  ]
+  private static let forbidden =
+    ["write", "nop-plain", "plain", "message", "command", "openat", "splice", "files", "personality"]
+    + (canInstall ? ["install"] : [])
 
-  @Test(arguments: forbidden) func `a request that is not granted is refused`(_ request: String) throws {
+  @Test func `a request that is not granted is refused`() throws {
     try Scene.run(RingPolicies.image()) { scene in
       let process = try scene.start("library-ring", arguments: [])
-      _ = try process("ring")
+      #expect(try process("ring") == "0")
       #expect(try process("open image") == "0")
-      #expect(try process("do \(request)") == "EACCES")
+      for request in Self.forbidden { #expect(try process("do \(request)") == "EACCES", "\(request)") }
       #expect(try String(contentsOfFile: scene.image, encoding: .utf8).hasPrefix("AAAA"))
     }
   }
@@ -63,13 +63,14 @@ import Testing
     return numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 8)
   }
 
-  @Test(arguments: ["buffers", "eventfd", "files", "personality", "restrictions", "enable"])
-  func `a register call is refused`(_ call: String) throws {
+  @Test func `a register call is refused`() throws {
     try Scene.run(RingPolicies.image()) { scene in
       let process = try scene.start("library-ring", arguments: [])
-      _ = try process("ring")
+      #expect(try process("ring") == "0")
       #expect(try process("open image") == "0")
-      #expect(try process("register \(call)") == "EACCES")
+      for call in ["buffers", "eventfd", "files", "personality", "restrictions", "enable"] {
+        #expect(try process("register \(call)") == "EACCES", "\(call)")
+      }
     }
   }
 

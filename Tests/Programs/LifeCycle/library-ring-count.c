@@ -8,8 +8,10 @@
  *   fork          while a thread is blocked in a receive a child looks for a datagram; says what the child got
  *   child         a child looks for a datagram with O_NONBLOCK, which was set before the fork; says what it got
  *   received      what the thread got
+ *   send [PORT]   five bytes, to that port of 127.0.0.1; says how many went or the error
  */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +68,15 @@ int main(int count, char **arguments)
 		} else if (!strncmp(line, "received", 8)) {
 			pthread_join(receiver, NULL);
 			printf("%zd\n", received);
+		} else if (!strncmp(line, "send", 4)) {
+			struct sockaddr_in to = {
+				.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(line + 4)),
+				.sin_addr = { htonl(INADDR_LOOPBACK) },
+			};
+			int names = to.sin_port != 0;
+
+			printf("%zd\n", postern_send(fd, "hello", 5, 0, names ? (struct sockaddr *)&to : NULL,
+						    names ? sizeof(to) : 0));
 		} else {
 			for (long left = atol(line + 5); left > 0; left--)
 				good += postern_read(fd, bytes, sizeof(bytes), 0) == sizeof(bytes);

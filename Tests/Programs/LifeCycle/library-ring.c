@@ -8,6 +8,7 @@
  *   open OBJECT [NUMBER]     offers it, or another descriptor
  *   twin PATH                an unrestricted ring with this file in slot 0, as a broker without guards would make it
  *   twin-udp ADDRESS PORT    the same with a socket, as twin-tcp does; `empty` empties the slots and cancels nothing
+ *   to ADDRESS PORT          where the request send-to goes; join: where the socket that is in the slot of a twin is connected to
  *   do REQUEST               submits one request and waits for it
  *   start REQUEST            submits it; `end` waits for the next completion, `ends` says how many there are
  *   register CALL            a register call
@@ -231,6 +232,10 @@ int main(int count, char **arguments)
 			say(empty());
 		} else if (!strncmp(line, "twin", 4)) {
 			say(twin(first));
+		} else if (!strncmp(line, "to ", 3) || !strncmp(line, "join ", 5)) {
+			inet_pton(AF_INET, first, &destination.sin_addr);
+			destination.sin_port = htons((uint16_t)atoi(second));
+			say(*line == 't' ? 0 : connect(outside, (struct sockaddr *)&destination, sizeof(destination)));
 		} else if (!strncmp(line, "do ", 3)) {
 			say(perform(first));
 		} else if (!strncmp(line, "start", 5)) {

@@ -6,6 +6,7 @@
  *
  *	open SLOT OBJECT OPERATIONS	through libpostern: the path, or "REASON ERRNO MESSAGE"
  *	revalidate SLOT			through libpostern: "ok" or as above
+ *	lib-read SLOT			through libpostern: a number of bytes, or as above
  *	fork NAME			its pid; the child goes on as NAME
  *	exec				starts itself anew with every descriptor kept
  *	user ID, number SLOT, close SLOT, pid, exit
@@ -136,6 +137,15 @@ static void open_object(char **word)
 	hold(word[1], result);
 	result = postern_path(result);
 	say("%s", result >= 0 && result < 4 ? paths[result] : "?");
+}
+
+static void read_object(int fd)
+{
+	char bytes[4096], count[16];
+	ssize_t result = postern_read(fd, bytes, sizeof(bytes), 0);
+
+	snprintf(count, sizeof(count), "%zd", result);
+	say_library((int)result, count);
 }
 
 static void open_ends(void)
@@ -269,6 +279,8 @@ static void handle(char **word)
 		open_object(word);
 	else if (!strcmp(word[0], "revalidate"))
 		say_library(postern_revalidate(slot(word[1])), "ok");
+	else if (!strcmp(word[0], "lib-read"))
+		read_object(slot(word[1]));
 	else if (!strcmp(word[0], "fork"))
 		fork_off(word[1]);
 	else if (!strcmp(word[0], "exec"))

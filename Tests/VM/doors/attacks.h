@@ -12,6 +12,11 @@ long perform(void (*set_up)(struct scene *), long (*what)(struct scene *), uint3
 /* A line for a result: 0 expects any success. */
 void expect(const char *name, long result, long expected);
 
+/* By a child, which is root and not the broker. */
+long as_stranger(long (*act)(void *));
+void end(pid_t pid);
+
 void test_addresses(void);
+void test_tracing(void);
 
 #endif

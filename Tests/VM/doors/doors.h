@@ -91,5 +91,8 @@ void test_in_flight(void);
 void test_hammer(void);
 void test_expiry(void);
 void test_guards(void);
+/* doors TAKE PID: the exit status is 0, or the errno of taking descriptor 1. */
+#define TAKE "--take"
+int take_after_exec(const char *pid);
 
 #endif

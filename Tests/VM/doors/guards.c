@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What root who is not the broker can do to the programs, their maps and pins, and to processes that hold something. */
+/* What root who is not the broker can do to the programs, their maps and pins, and to the broker's place. */
 #include "attacks.h"
 
 #include <fcntl.h>
@@ -7,23 +7,24 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 
 #define PINS "/sys/fs/bpf/doors"
 
 static uint32_t map_id, program_id, link_id;
-static pid_t target;
-static char secret[16] = "secret";
 
-
-static long as_stranger(long (*act)(void *))
+long as_stranger(long (*act)(void *))
 {
 	return in_child(act, NULL);
+}
+
+void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 static void guard_all(void)
@@ -148,156 +149,6 @@ static long unmount(void *context)
 {
 	(void)context;
 	return ERR(umount2("/sys/fs/bpf", MNT_DETACH));
-}
-
-static long attach_to(void *context)
-{
-	(void)context;
-	return ERR(ptrace(PTRACE_ATTACH, target, 0, 0));
-}
-
-static long seize(void *context)
-{
-	(void)context;
-	return ERR(ptrace(PTRACE_SEIZE, target, 0, 0));
-}
-
-static long open_memory(void *context)
-{
-	char path[64];
-
-	(void)context;
-	snprintf(path, sizeof(path), "/proc/%d/mem", target);
-	return ERR(open(path, O_RDWR));
-}
-
-static long read_memory(void *context)
-{
-	char copy[16];
-	struct iovec local = { copy, sizeof(copy) }, remote = { secret, sizeof(secret) };
-
-	(void)context;
-	return ERR(process_vm_readv(target, &local, 1, &remote, 1, 0));
-}
-
-static long write_memory(void *context)
-{
-	char copy[16] = "other";
-	struct iovec local = { copy, sizeof(copy) }, remote = { secret, sizeof(secret) };
-
-	(void)context;
-	return ERR(process_vm_writev(target, &local, 1, &remote, 1, 0));
-}
-
-static long take_descriptor(void *context)
-{
-	(void)context;
-	return ERR(syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, target, 0), 1, 0));
-}
-
-static long read_status(void *context)
-{
-	char path[64];
-
-	(void)context;
-	snprintf(path, sizeof(path), "/proc/%d/status", target);
-	return ERR(open(path, O_RDONLY));
-}
-
-static void test_tracing(const char *whom, long expected)
-{
-	static const struct {
-		const char *name;
-		long (*act)(void *);
-	} ways[] = {
-		{ "PTRACE_ATTACH", attach_to },	     { "PTRACE_SEIZE", seize },
-		{ "/proc/PID/mem", open_memory },    { "process_vm_readv", read_memory },
-		{ "process_vm_writev", write_memory }, { "pidfd_getfd", take_descriptor },
-	};
-	char name[128];
-
-	for (unsigned int i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
-		snprintf(name, sizeof(name), "%s of %s: %s", ways[i].name, whom, expected ? "refused" : "works");
-		/* The file of its memory says so in its own way. */
-		expect(name, as_stranger(ways[i].act), expected && ways[i].act == open_memory ? -EACCES : expected);
-	}
-}
-
-static pid_t idle(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		pause();
-		_exit(0);
-	}
-	return pid;
-}
-
-static void end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-static long ask_to_be_traced(void *context)
-{
-	(void)context;
-	return ERR(ptrace(PTRACE_TRACEME, 0, 0, 0));
-}
-
-/* The child of a holder, which could inherit. */
-static long child_waits(void *context)
-{
-	long result;
-	pid_t child = fork();
-
-	(void)context;
-	if (child == 0) {
-		pause();
-		_exit(0);
-	}
-	/* Not by this process: it is of the holder's own family, but a tracer all the same. */
-	result = ERR(ptrace(PTRACE_SEIZE, child, 0, 0));
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	return result;
-}
-
-static long of_holder(long (*act)(void *), uint32_t flags)
-{
-	struct actor actor;
-
-	actor_start(&actor, act, NULL);
-	hold(actor.pid, flags);
-	actor_go(&actor);
-	return actor_end(&actor);
-}
-
-static void test_processes(void)
-{
-	target = getpid();
-	test_tracing("the broker", -EPERM);
-	target = idle();
-	test_tracing("somebody else", 0);
-	end(target);
-	target = idle();
-	hold(target, 0);
-	test_tracing("a holder", -EPERM);
-	expect("the status of a holder can be read", as_stranger(read_status), 0);
-	end(target);
-	target = idle();
-	hold(target, POSTERN_LINEAGE_TRACEABLE);
-	test_tracing("a traceable holder", 0);
-	end(target);
-	expect("PTRACE_TRACEME of a holder: refused", of_holder(ask_to_be_traced, 0), -EPERM);
-	expect("PTRACE_TRACEME of a traceable holder: works", of_holder(ask_to_be_traced, POSTERN_LINEAGE_TRACEABLE), 0);
-	expect("tracing a holder's child, which could inherit: refused", of_holder(child_waits, 0), -EPERM);
-	expect("tracing a traceable holder's child: works", of_holder(child_waits, POSTERN_LINEAGE_TRACEABLE), 0);
-	stand_detach("guard_trace");
-	target = getpid();
-	expect("twin, without its hook the broker's memory is written", as_stranger(write_memory), 0);
-	stand_attach("guard_trace");
 }
 
 static void test_things(void)
@@ -431,7 +282,7 @@ void test_guards(void)
 	clear();
 	guard_all();
 	test_things();
-	test_processes();
+	test_tracing();
 	test_claims();
 	/* So that what is pinned goes with this process. */
 	unlink(PINS "/link0");

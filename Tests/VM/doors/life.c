@@ -54,23 +54,35 @@ static long ended(pid_t pid)
 	return -(long)WEXITSTATUS(status);
 }
 
-/* An act that execs, in a holder of its own: the status of what it executed. */
-static long holder_that_ends(long (*act)(void *), uint8_t on_fork, uint8_t flags)
+/* Starts the only holder there is, with this rule in its `record`; it waits until it is let go. */
+static void start_holder(struct actor *actor, long (*act)(void *), uint8_t on_fork)
 {
-	struct actor actor;
 	uint32_t number;
 
 	clear();
 	default_limits();
 	define_object(OBJECT, POSTERN_KIND_BUS);
-	actor_start(&actor, act, NULL);
-	number = associate(actor.pid, OBJECT, OP(READ));
+	actor_start(actor, act, NULL);
+	number = associate(actor->pid, OBJECT, OP(READ));
 	keep_if_owned(number);
 	record = &stand.records[number];
 	record->on_fork = on_fork;
+}
+
+static void let_go(struct actor *actor)
+{
+	hold(actor->pid, 0);
+	actor_go(actor);
+}
+
+/* An act that execs, in a holder of its own: the status of what it executed. */
+static long holder_that_ends(long (*act)(void *), uint8_t on_fork, uint8_t flags)
+{
+	struct actor actor;
+
+	start_holder(&actor, act, on_fork);
 	record->flags = flags;
-	hold(actor.pid, 0);
-	actor_go(&actor);
+	let_go(&actor);
 	close(actor.go);
 	close(actor.result);
 	return ended(actor.pid);
@@ -79,21 +91,11 @@ static long holder_that_ends(long (*act)(void *), uint8_t on_fork, uint8_t flags
 static long holder(long (*act)(void *), uint8_t on_fork)
 {
 	struct actor actor;
-	uint32_t number;
 
-	clear();
-	default_limits();
-	define_object(OBJECT, POSTERN_KIND_BUS);
-	actor_start(&actor, act, NULL);
-	number = associate(actor.pid, OBJECT, OP(READ));
-	keep_if_owned(number);
-	record = &stand.records[number];
-	record->on_fork = on_fork;
-	hold(actor.pid, 0);
-	actor_go(&actor);
+	start_holder(&actor, act, on_fork);
+	let_go(&actor);
 	return actor_end(&actor);
 }
-
 
 static long just_read(void *context)
 {

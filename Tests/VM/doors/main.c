@@ -18,6 +18,8 @@ int main(int count, char **arguments)
 {
 	if (count == 3 && !strcmp(arguments[1], "--read"))
 		return read_after_exec(arguments[2]);
+	if (count == 3 && !strcmp(arguments[1], TAKE))
+		return take_after_exec(arguments[2]);
 	if (count < 2)
 		return 64;
 	signal(SIGPIPE, SIG_IGN);

@@ -324,7 +324,7 @@ uint32_t associate(pid_t pid, uint32_t object, uint32_t operations)
 	return associate_process(&process, object, operations);
 }
 
-void hold(pid_t pid, uint32_t flags)
+void note(pid_t pid, uint32_t flags)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct postern_direct_lineage lineage = { 0 };
@@ -333,10 +333,15 @@ void hold(pid_t pid, uint32_t flags)
 	identify(pid, &process);
 	bpf_map_lookup_elem(stand.lineages, &pidfd, &lineage);
 	lineage.exec_epoch = process.exec_epoch;
-	lineage.flags |= POSTERN_LINEAGE_HOLDS | flags;
+	lineage.flags |= flags;
 	if (bpf_map_update_elem(stand.lineages, &pidfd, &lineage, BPF_ANY))
 		die("lineage");
 	close(pidfd);
+}
+
+void hold(pid_t pid, uint32_t flags)
+{
+	note(pid, POSTERN_LINEAGE_HOLDS | flags);
 }
 
 void clear(void)

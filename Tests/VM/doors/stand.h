@@ -75,7 +75,8 @@ void revoke_record(uint32_t number);
 /* Makes an association of the process and gives the number of its record. */
 uint32_t associate(pid_t pid, uint32_t object, uint32_t operations);
 uint32_t associate_process(const struct postern_process *process, uint32_t object, uint32_t operations);
-/* Says in the process's lineage that it holds something. */
+/* Adds to the flags of the process's lineage; hold says that it holds something, too. */
+void note(pid_t pid, uint32_t flags);
 void hold(pid_t pid, uint32_t flags);
 /* Forgets every association and limit. */
 void clear(void);

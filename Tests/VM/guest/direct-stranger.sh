@@ -1,9 +1,10 @@
 #!/bin/bash
-# A descriptor of an object in hands that it was not given to: by SCM_RIGHTS, by pidfd_getfd(2), kept through an exec.
+# A descriptor of an object in hands that it was not given to: by SCM_RIGHTS, by pidfd_getfd(2), kept through an exec. And the
+# path ring beside all that, whose hands take descriptors.
 #
 # vm-memory: 2048
 # vm-time-limit: 180
-# vm-modules: null_blk:nr_devices=2:gb=1:memory_backed=1
+# vm-modules: null_blk:nr_devices=2:gb=1:memory_backed=1 loop
 . Tests/VM/guest/direct.bash
 
 cat >"$scratch/policy.yaml" <<'END'
@@ -13,6 +14,7 @@ objects:
   disk: { kind: disk, path: /dev/nullb0, access: read-write }
   kept: { kind: disk, path: /dev/nullb0 }
   open: { kind: disk, path: /dev/nullb0 }
+  ringed: { kind: disk, path: /dev/nullb1 }
 applications:
   client: { user: nobody }
   traced: { user: nobody, traceable: true }
@@ -21,6 +23,7 @@ grants:
   - { application: client, object: disk, operations: [read, write], path: direct }
   - { application: client, object: kept, operations: [read], path: direct, on-exec: keep }
   - { application: traced, object: open, operations: [read], path: direct }
+  - { application: client, object: ringed, operations: [read], path: ring }
 END
 mkdir -m 777 "$scratch/boxes"
 direct_start
@@ -62,6 +65,25 @@ does holder 0 file null /dev/zero
 does holder 1 give null "$scratch/boxes/stranger"
 does stranger 0 take null
 does stranger 4096 read null
+finish
+
+begin "the broker's hands take a ring out of the holder, and nobody takes anything out of them"
+postern_as root doctor
+for path in direct ring; do
+	has "doctor" "$(grep -E "^path $path " <<<"$out")" "works"
+done
+does holder ring open ringed ringed read
+does holder 4096 lib-read ringed
+tell holder number ringed
+does thief EPERM steal "$holder" "$answer" ringed
+count=0
+for file in /proc/[0-9]*/comm; do
+	if [ "$(cat "$file" 2>/dev/null)" = postern-rings ]; then
+		hand=${file#/proc/} count=$((count + 1))
+		does thief EPERM steal "${hand%/comm}" 3 hand
+	fi
+done
+[ "$count" -ge 2 ] || wrong "there are $count processes that hold rings"
 finish
 
 begin "root cannot take it out of the holder by pidfd_getfd"

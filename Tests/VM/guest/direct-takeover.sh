@@ -4,7 +4,7 @@
 # vm-once: 6.12 taking over is the same on both; the soak has both
 # vm-memory: 2048
 # vm-time-limit: 1500
-# vm-modules: null_blk:nr_devices=2:gb=1:memory_backed=1
+# vm-modules: null_blk:nr_devices=2:gb=1:memory_backed=1 loop
 . Tests/VM/guest/direct.bash
 
 policy() { # MESSAGE-OF-MOVED
@@ -15,6 +15,7 @@ objects:
   disk: { kind: disk, path: /dev/nullb0, access: read-write }
   moved: { kind: disk, path: /dev/nullb0 }
   brief: { kind: disk, path: /dev/nullb0 }
+  ringed: { kind: disk, path: /dev/nullb1 }
   web: { kind: socket, listen: "tcp://127.0.0.1:8080" }
 applications:
   client: { user: nobody }
@@ -23,8 +24,19 @@ grants:
   - { application: client, object: disk, operations: [read, write], path: direct }
   - { application: client, object: moved, operations: [read], path: direct, message: "$1" }
   - { application: client, object: brief, operations: [read], path: direct, expires: 4s }
+  - { application: client, object: ringed, operations: [read], path: ring }
   - { application: client, object: web, operations: [bind, listen, accept], path: direct }
 END
+}
+# who holds rings, or forks who does
+ring_holders() {
+	{ grep -slx postern-rings /proc/[0-9]*/comm || true; } | tr -dc '0-9\n' | sort -n
+}
+no_ring_holder_of() {
+	local pid
+	for pid in $1; do
+		! kill -0 "$pid" 2>/dev/null || return 1
+	done
 }
 # same associations as before, without their numbers
 listed() {
@@ -63,6 +75,9 @@ does holder direct open brief brief read
 does holder 4096 pread brief
 does holder ok hammer pread disk
 does stranger ok hammer pread disk
+does holder ring open ringed ringed read
+does holder 4096 lib-read ringed
+former=$(ring_holders)
 finish
 direct_kill
 
@@ -91,6 +106,23 @@ does holder EKEYEXPIRED pread moved
 does holder 4096 pread disk
 does holder 8 send-to udp 127.0.0.1 5300
 does child 8 recv udp
+finish
+
+begin "its hands take rings, and the former broker's are gone with what they had given"
+await "the end of the former hands" no_ring_holder_of "$former"
+does holder ring open ringed2 ringed read
+does holder 4096 lib-read ringed2
+[ "$(ring_holders | wc -l)" = 2 ] || wrong "these hold rings: $(ring_holders | tr '\n' ' ')"
+finish
+
+begin "when the process that forks hands is killed the path is off, and said to be"
+kill -KILL "$(ring_holders | head -n 1)"
+doctor_tells() {
+	"$programs/postern" doctor | grep '^path ring ' | grep -q 'has ended'
+}
+await "the doctor's word of it" doctor_tells
+does holder "refused *" open ringed3 ringed read
+does holder 4096 lib-read ringed2
 finish
 
 begin "what was refused meanwhile is in the journal"
