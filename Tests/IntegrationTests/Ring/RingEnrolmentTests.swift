@@ -52,8 +52,9 @@ import Testing
     }
   }
 
-  /// Says whether the asker ended between the hand's answer and its association: the steps before are waited for by time.
-  private func killedWhilePrepared(patience: UInt32) throws -> Bool {
+  /// Says whether the asker ended between the hand's answer and its association: that the order is on its way shows in the broker's
+  /// descriptors, the answer is waited for by time.
+  private func killedWhilePrepared() throws -> Bool {
     var isReached = false
     try Scene.run(RingPolicies.image()) { scene in
       let forker = try scene.ringHolders().forker
@@ -61,12 +62,17 @@ import Testing
       _ = try process("ring")
       // A child keeps its connection, which so does not end together with it.
       try process.tell("later image")
+      usleep(100_000)
+      let before = scene.descriptorCount
       kill(forker, SIGSTOP)
       try process.tell("open image")
-      usleep(patience)
+      // The asker, pinned; its object, twice; the hand's socket.
+      _ = eventually(within: 1) { scene.descriptorCount >= before + 5 }
+      usleep(100_000)
       scene.signal(SIGSTOP)
       kill(forker, SIGCONT)
-      usleep(patience)
+      _ = try eventually(within: 1) { try !scene.ringHolders().hands.isEmpty }
+      usleep(300_000)
       kill(process.pid, SIGKILL)
       scene.signal(SIGCONT)
       #expect(try eventually { try scene.ringHolders().hands.isEmpty })
@@ -78,7 +84,7 @@ import Testing
   }
 
   @Test func `who is killed while its ring is prepared leaves nothing in the table`() throws {
-    let isReached = try (1...5).contains { try killedWhilePrepared(patience: 200_000 * $0) }
+    let isReached = try (1...5).contains { _ in try killedWhilePrepared() }
     #expect(isReached)
   }
 

@@ -18,7 +18,8 @@ import Testing
       let ours = devices.split(separator: "\n").filter { $0.hasPrefix(scene.image) }
       #expect(ours.count == 1, "\(devices)")
       #expect(ours.allSatisfy { $0.split(separator: " ").last.flatMap { Int64($0) } ?? 0 > Int64.max / 2 }, "\(ours)")
-      #expect(try process("unlock") == "0")
+      let read = try process("unlock")
+      #expect(read == "0")
       #expect(try eventually { try process("do read") == "EBADF" })
       #expect(try eventually { try scene.loopDevices() == 0 })
     }
@@ -46,7 +47,8 @@ import Testing
       let revoked = try scene.postern("revoke", "--object", "dns", "--timeout", "4")
       #expect(revoked.status == 0, "\(revoked.output)\(revoked.errors)")
       try scene.sendDatagram("late")
-      #expect(try process("unlock") == "0")
+      let received = try process("unlock")
+      #expect(received == "0")
       #expect(try eventually { try process("do receive") == "EBADF" })
     }
   }
@@ -73,7 +75,8 @@ import Testing
       let revoked = try scene.postern("revoke", "--object", "web", "--timeout", "4")
       #expect(revoked.status == 0, "\(revoked.output)\(revoked.errors)")
       #expect(try client("connect \(scene.address) 7778") == "ECONNREFUSED")
-      #expect(try process("unlock") == "EINVAL")
+      let accepted = try process("unlock")
+      #expect(accepted == "EINVAL")
     }
   }
 
