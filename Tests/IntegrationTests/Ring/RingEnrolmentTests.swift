@@ -74,8 +74,11 @@ import Testing
       _ = try eventually(within: 1) { try !scene.ringHolders().hands.isEmpty }
       usleep(300_000)
       kill(process.pid, SIGKILL)
+      process.waitForEnd()
       scene.signal(SIGCONT)
-      #expect(try eventually { try scene.ringHolders().hands.isEmpty })
+      let isEmpty = try eventually(within: 30) { try scene.ringHolders().hands.isEmpty }
+      let holders = try scene.ringHolders()
+      #expect(isEmpty, "\(holders)")
       isReached = try scene.journal().contains { $0.message == "the asker could not be followed" }
       let left = try scene.table { $0.statistics() }
       #expect(left.live + left.tombstones + left.processes + left.limits == 0, "\(left)")
