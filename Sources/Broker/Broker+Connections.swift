@@ -123,7 +123,8 @@ extension Broker {
       guard let program = attached.take() else { return }
       return handOver(order, program, id: id, from: sender, on: connection)
     case .revalidateObject(let object): return revalidateObject(object, id: id, from: sender, on: connection)
-    case .release(let association): return release(association, id: id, from: sender, on: connection)
+    case .release(let association, let ring):
+      return release(association, ring: ring, id: id, from: sender, on: connection)
     case .enrol(let enrol): return self.enrol(enrol, id: id, from: sender, on: connection)
     default: break
     }

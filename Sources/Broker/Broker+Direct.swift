@@ -297,9 +297,10 @@ extension Broker {
     }
   }
 
-  /// Gives up an association of the asker's own, whose library has closed the descriptor.
+  /// Gives up an association of the asker's own, whose library has closed the descriptor, or one of its rings.
   func release(
-    _ association: AssociationID, id: UInt64, from sender: SenderCredentials, on connection: ControlConnection
+    _ association: AssociationID, ring: UInt64, id: UInt64, from sender: SenderCredentials,
+    on connection: ControlConnection
   ) {
     observeProcesses()
     guard let owner = associationOwners[association],
@@ -316,6 +317,8 @@ extension Broker {
       ended(
         entity.drop(AssociationSelector(association: association), as: .dropped), cause: .closed,
         reason: .notAssociated)
+    } else {
+      emptyRing(ring, of: association)
     }
     answer(connection, id, .done)
   }

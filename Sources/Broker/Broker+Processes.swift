@@ -202,7 +202,7 @@ extension Broker {
   /// - Parameter patience: nanoseconds for emptying rings, until what is in them is taken back instead.
   func ended(
     _ records: [AssociationRecord], cause: DropCause, reason: Reason, by caller: Caller? = nil,
-    patience: UInt64 = 500_000_000
+    patience: UInt64 = Broker.ringPatience
   ) {
     handedOverEnded(records, cause: cause)
     for record in records where record.path == .ring { emptyRings(of: record, cause: cause, patience: patience) }

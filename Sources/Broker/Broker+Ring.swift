@@ -119,7 +119,7 @@ extension Broker {
         Enrolled(
           association: association, object: object.id, kind: object.definition.kind, slot: 0,
           operations: record.operations, generation: record.generation, expiry: record.expiry,
-          rangeLength: use.range?.length ?? 0, opcodes: use.opcodes.rawValue)))
+          rangeLength: use.range?.length ?? 0, opcodes: use.opcodes.rawValue, ring: use.id)))
   }
 
   /// There was an association, and its record says so; it ends without having been of use.

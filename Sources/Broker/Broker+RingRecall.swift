@@ -57,12 +57,33 @@ extension Broker {
       if case .filling(let waiting, let request) = use.stage, let connection = connections[waiting] {
         answer(connection, request, .refused(RefusedReply(Refusal(.revoked))))
       }
-      use.stage = .emptying
-      use.isShared = keepsForOthers(use, record, cause)
-      do throws(SystemError) {
-        try use.recall(deadline: Clock.boottime() + max(patience, 1), isShared: use.isShared)
-      } catch { handEnded(use) }
+      empty(use, keepsSocket: keepsForOthers(use, record, cause), patience: patience)
     }
+  }
+
+  /// Nanoseconds that emptying a ring may take, where nobody has said, before what is in it is taken back.
+  static let ringPatience: UInt64 = 500_000_000
+
+  private func empty(_ use: RingUse, keepsSocket: Bool, patience: UInt64) {
+    use.stage = .emptying
+    use.isShared = keepsSocket
+    do throws(SystemError) {
+      try use.recall(deadline: Clock.boottime() + max(patience, 1), isShared: keepsSocket)
+    } catch { handEnded(use) }
+  }
+
+  /// One of several rings of a process with the same object is given up: the association and the others stay.
+  ///
+  /// - Parameter id: 0, or one that is not this association's: nothing happens.
+  func emptyRing(_ id: UInt64, of association: AssociationID) {
+    guard let use = ringUses[id], use.association == association, case .filled = use.stage else { return }
+    // A socket of the ring's own goes with it; another ring of this association can have the same one.
+    let isShared = ringUses.values.contains { other in
+      other !== use && other.association == association && other.session === use.session
+    }
+    if !isShared { use.session.users.remove(association) }
+    let keepsSocket = use.session.object is SocketObject && !use.session.users.isEmpty
+    empty(use, keepsSocket: keepsSocket, patience: Self.ringPatience)
   }
 
   private func keepsForOthers(_ use: RingUse, _ record: AssociationRecord, _ cause: DropCause) -> Bool {

@@ -42,7 +42,7 @@ public func postern_ring_close(_ connection: OpaquePointer?, _ ring: UnsafePoint
     guard let ring = unsafe ring else { throw Calls.badAddress }
     // SAFETY: the caller promises one structure.
     let association = unsafe AssociationID(rawValue: ring.pointee.association)
-    try unsafe Calls.connection(connection).release(association)
+    try unsafe Calls.connection(connection).release(association, ring: ring.pointee.ring)
     return 0
   }
 }
@@ -51,6 +51,6 @@ extension postern_ring {
   fileprivate init(_ enrolled: Enrolled) {
     self.init(
       association: enrolled.association.rawValue, opcodes: enrolled.opcodes, length: enrolled.rangeLength,
-      expiry: enrolled.expiry, operations: enrolled.operations.rawValue, slot: enrolled.slot)
+      expiry: enrolled.expiry, ring: enrolled.ring, operations: enrolled.operations.rawValue, slot: enrolled.slot)
   }
 }

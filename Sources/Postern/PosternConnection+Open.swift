@@ -84,7 +84,7 @@ extension PosternConnection {
     }
     if let ring {
       do { return try RingObject(self, object: object, enrolled: proven(ring)) } catch {
-        release(ring.facts.association)
+        release(ring.facts.association, ring: ring.facts.ring)
         throw error
       }
     }
@@ -143,7 +143,7 @@ extension PosternConnection {
       return try Self.enrolOwn(nonce, &session)
     }
     do { return try proven(ring) } catch {
-      release(ring.facts.association)
+      release(ring.facts.association, ring: ring.facts.ring)
       throw error
     }
   }
@@ -219,12 +219,14 @@ extension PosternConnection {
   ///
   /// Over a connection of its own with a deadline: neither another thread's request nor a broker that does not answer
   /// holds up whoever closes a descriptor.
-  public func release(_ association: AssociationID) {
+  ///
+  /// - Parameter ring: which of the association's rings, as `Enrolled` names it; 0: the path direct.
+  public func release(_ association: AssociationID, ring: UInt64 = 0) {
     guard
       var session = try? Session(
         path: path, client: client, requestID: 0, timeoutMilliseconds: PosternConnection.releasePatience)
     else { return }
-    _ = try? session.ask(.release(association))
+    _ = try? session.ask(.release(association, ring: ring))
   }
 
   /// Milliseconds for one message of a release.

@@ -176,6 +176,7 @@ extension RingObject {
           state.inFlight = [:]
           state.facts = ChannelFacts(enrolled.facts)
           state.isConnected = enrolled.facts.isConnected
+          state.ringID = enrolled.facts.ring
         }
         return (state.ring ?? state.former, state.inFlight)
       }

@@ -43,14 +43,14 @@ public final class RingObject: OpenedObject {
   /// false: it was closed already.
   @discardableResult
   private func end() -> Bool {
-    let (wasOpen, association) = current { state -> (Bool, AssociationID?) in
+    let (wasOpen, association, number) = current { state -> (Bool, AssociationID?, UInt64) in
       defer {
         state.isClosed = true
         state.facts.association = nil
       }
-      return (!state.isClosed, state.facts.association)
+      return (!state.isClosed, state.facts.association, state.ringID)
     }
-    if let association { connection.release(association) }
+    if let association { connection.release(association, ring: number) }
     guard wasOpen else { return false }
     // The kernel writes to the memory of what is under way until it has completed, which the broker's emptying sees to.
     let limit = Clock.monotonic() &+ 2_000_000_000
@@ -110,6 +110,8 @@ struct RingState: Sendable {
   var facts: ChannelFacts
   /// It sends to one place, which no request names.
   var isConnected: Bool
+  /// The broker's number of the ring.
+  var ringID: UInt64
   /// nil in a forked child before it was revalidated, and once closed.
   var ring: ClientRing?
   /// The parent's, in a forked child until it has one of its own: it keeps the number.
@@ -130,13 +132,15 @@ struct RingState: Sendable {
   var completed: [Completion] = []
 
   init(_ enrolled: EnrolledRing) {
-    self.init(ChannelFacts(enrolled.facts), isConnected: enrolled.facts.isConnected, enrolled.ring)
+    self.init(
+      ChannelFacts(enrolled.facts), isConnected: enrolled.facts.isConnected, ringID: enrolled.facts.ring, enrolled.ring)
   }
 
-  private init(_ facts: ChannelFacts, isConnected: Bool, _ ring: ClientRing?) {
+  private init(_ facts: ChannelFacts, isConnected: Bool, ringID: UInt64, _ ring: ClientRing?) {
     generation = ForkHandlers.generation
     self.facts = facts
     self.isConnected = isConnected
+    self.ringID = ringID
     self.ring = ring
   }
 
@@ -147,7 +151,7 @@ struct RingState: Sendable {
     guard generation != ForkHandlers.generation else { return nil }
     let dropped = inFlight
     let (epoch, isClosed, former) = (epoch, isClosed, ring ?? former)
-    self = RingState(facts, isConnected: isConnected, nil)
+    self = RingState(facts, isConnected: isConnected, ringID: ringID, nil)
     self.former = former
     self.epoch = epoch &+ 1
     self.isClosed = isClosed

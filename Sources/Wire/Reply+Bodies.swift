@@ -106,10 +106,12 @@ public struct Enrolled: Sendable, Hashable {
   public var rangeLength: UInt64
   /// Bit N: the ring takes IORING_OP number N, where the kernel has it.
   public var opcodes: UInt64
+  /// The broker's number of this ring, for `release`; never 0.
+  public var ring: UInt64
 
   public init(
     association: AssociationID, object: ObjectID, kind: ObjectKind, slot: UInt32, operations: OperationSet,
-    generation: UInt32, expiry: UInt64, rangeLength: UInt64, opcodes: UInt64
+    generation: UInt32, expiry: UInt64, rangeLength: UInt64, opcodes: UInt64, ring: UInt64
   ) {
     self.association = association
     self.object = object
@@ -120,6 +122,7 @@ public struct Enrolled: Sendable, Hashable {
     self.expiry = expiry
     self.rangeLength = rangeLength
     self.opcodes = opcodes
+    self.ring = ring
   }
 }
 

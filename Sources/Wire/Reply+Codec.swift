@@ -109,6 +109,7 @@ extension Enrolled {
     encoder.u64(expiry)
     encoder.u64(rangeLength)
     encoder.u64(opcodes)
+    encoder.u64(ring)
   }
 
   init(from decoder: inout FieldDecoder, _ bytes: Span<UInt8>) throws(WireError) {
@@ -121,6 +122,7 @@ extension Enrolled {
     expiry = try decoder.u64(bytes)
     rangeLength = try decoder.u64(bytes)
     opcodes = try decoder.u64(bytes)
+    ring = try decoder.u64(bytes)
   }
 }
 

@@ -28,7 +28,7 @@ public enum Request: Sendable, Hashable {
   /// On the paths direct and ring: ask for an association of one's own for an object that one's ancestor holds.
   case revalidateObject(String)
   /// Give up one's own association on the paths direct and ring.
-  case release(AssociationID)
+  case release(AssociationID, ring: UInt64)
   /// Answers `ringWanted`, from the same process, still pinned: its disabled ring.
   case enrol(Enrol)
 
@@ -110,7 +110,9 @@ extension Request {
       case .supervise(let calls): encoder.calls(calls)
       case .handOver(let value): try value.encode(into: &encoder)
       case .revalidateObject(let name): try encoder.name(name)
-      case .release(let association): encoder.u64(association.rawValue)
+      case .release(let association, let ring):
+        encoder.u64(association.rawValue)
+        encoder.u64(ring)
       case .enrol(let value): value.encode(into: &encoder)
       }
     }
@@ -141,7 +143,8 @@ extension Request {
       case .supervise: .supervise(try decoder.calls(message))
       case .handOver: .handOver(try HandOver(from: &decoder, message))
       case .revalidateObject: .revalidateObject(try decoder.name(message))
-      case .release: .release(AssociationID(rawValue: try decoder.u64(message)))
+      case .release:
+        .release(AssociationID(rawValue: try decoder.u64(message)), ring: try decoder.u64(message))
       case .enrol: .enrol(try Enrol(from: &decoder, message))
       }
     guard decoder.offset == message.count else { throw .trailingBytes }

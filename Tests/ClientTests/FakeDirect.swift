@@ -90,7 +90,7 @@ final class FakeDirect: Sendable {
           path: path, operations: operations, generation: 1, expiry: 0, rangeLength: length)
         broker.send(.opened(opened), id, socket, descriptor: descriptor.rawValue)
       }
-    case .release(let association):
+    case .release(let association, _):
       state.withLock { $0.released.append(association) }
       if answersRelease { broker.send(.done, id, socket) }
     default: return false

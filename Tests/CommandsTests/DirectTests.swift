@@ -40,7 +40,7 @@ import Wire
     let surroundings = RecordedSurroundings()
     #expect(surroundings.run("read", "scratch", "--socket", broker.path) == .done)
     #expect(surroundings.output == pattern)
-    #expect(broker.requests.last == .release(AssociationID(rawValue: 1)))
+    #expect(broker.requests.last == .release(AssociationID(rawValue: 1), ring: 0))
     _ = try content()
   }
 

@@ -27,7 +27,7 @@ import Wire
       let channel = try attacker.open("registers", on: socket)
       let own = channel.opened.association
       for number in [own.rawValue, own.rawValue + 1, 0, .max] {
-        guard case .refused = try attacker.ask(.release(AssociationID(rawValue: number)), on: socket) else {
+        guard case .refused = try attacker.ask(.release(AssociationID(rawValue: number), ring: 0), on: socket) else {
           Issue.record("\(number) was given up")
           return
         }
@@ -40,7 +40,7 @@ import Wire
     try Target.run { target in
       let attacker = try target.hostile()
       let null = try #require(Int(try attacker("null")))
-      for request in [Request.revalidateObject("registers"), .release(AssociationID(rawValue: 1))] {
+      for request in [Request.revalidateObject("registers"), .release(AssociationID(rawValue: 1), ring: 0)] {
         let socket = try attacker.connection()
         guard case .failed = try attacker.ask(request, on: socket, attaching: 1, of: null) else {
           Issue.record("\(request) was served")

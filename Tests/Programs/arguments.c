@@ -101,6 +101,7 @@ int main(int argc, char **argv)
 		EXPECT(postern_complete(fd, &completion, 1), -EBADF);
 		EXPECT(postern_revalidate(fd), -EBADF);
 		EXPECT(postern_close(fd), -EBADF);
+		EXPECT(postern_path(fd), -EBADF);
 	}
 	EXPECT(postern_last_reason(NULL, 0), 0);
 

@@ -97,7 +97,7 @@ extension Seeded {
     case .supervise: .supervise(calls())
     case .handOver: .handOver(HandOver(object: name(), operations: operations()))
     case .revalidateObject: .revalidateObject(name())
-    case .release: .release(AssociationID(rawValue: any()))
+    case .release: .release(AssociationID(rawValue: any()), ring: any())
     case .enrol: .enrol(Enrol(nonce: Nonce(low: any(), high: any()), ring: any()))
     }
   }
@@ -151,7 +151,8 @@ extension Seeded {
       .enrolled(
         Enrolled(
           association: AssociationID(rawValue: any()), object: ObjectID(rawValue: any()), kind: pick(), slot: any(),
-          operations: operations(), generation: any(), expiry: any(), rangeLength: any(), opcodes: any()))
+          operations: operations(), generation: any(), expiry: any(), rangeLength: any(), opcodes: any(),
+          ring: any()))
     }
   }
 

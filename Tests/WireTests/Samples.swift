@@ -37,7 +37,7 @@ enum Samples {
     ("request supervise", 17, .supervise([.bind, .open])),
     ("request handOver", 18, .handOver(HandOver(object: "web", operations: operations))),
     ("request revalidateObject", 19, .revalidateObject("web")),
-    ("request release", 20, .release(AssociationID(rawValue: 5))),
+    ("request release", 20, .release(AssociationID(rawValue: 5), ring: 7)),
     ("request enrol", 21, .enrol(Enrol(nonce: nonce, ring: 7))),
   ]
 
@@ -51,7 +51,8 @@ enum Samples {
         .enrolled(
           Enrolled(
             association: AssociationID(rawValue: 5), object: ObjectID(rawValue: 3), kind: .disk, slot: 0,
-            operations: OperationSet([.read]), generation: 1, expiry: hours8, rangeLength: 4096, opcodes: 0x1_8040_D8D3)
+            operations: OperationSet([.read]), generation: 1, expiry: hours8, rangeLength: 4096, opcodes: 0x1_8040_D8D3,
+            ring: 7)
         )
       ),
       (

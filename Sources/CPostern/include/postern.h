@@ -283,6 +283,7 @@ struct postern_ring {
 	uint64_t opcodes;     /* bit N: IORING_OP number N is granted */
 	uint64_t length;      /* bytes of the object's range; 0: it has none */
 	uint64_t expiry;      /* CLOCK_BOOTTIME, nanoseconds; 0: never */
+	uint64_t ring;        /* the broker's number of the ring, for postern_ring_close() */
 	uint32_t operations;  /* POSTERN_ bits */
 	uint32_t slot;
 };
@@ -291,7 +292,7 @@ struct postern_ring {
 int postern_ring_open(postern *connection, const char *object, uint32_t operations, int ring, struct postern_ring *out);
 /* In a forked child: the same for an object that an ancestor holds, with the ancestor's operations. */
 int postern_ring_revalidate(postern *connection, const char *object, int ring, struct postern_ring *out);
-/* Gives the association up; before or after the ring is closed. */
+/* Gives this ring up, and with the last one of the object the association; before or after the ring is closed. */
 int postern_ring_close(postern *connection, const struct postern_ring *ring);
 
 /* ---- without waiting ---- */

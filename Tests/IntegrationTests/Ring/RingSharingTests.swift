@@ -126,4 +126,26 @@ import Testing
   @Test func `without a revoke it goes on`() throws {
     #expect(try kept { _, _ in } == "\("late".utf8.count)")
   }
+
+  @Test(arguments: ["image", "dns", "web"])
+  func `of two rings of one program with the same object each is given up by itself`(_ object: String) throws {
+    try Scene.run(RingPolicies.own) { scene in
+      let process = try scene.start([try Programs.path("library-ring-count"), scene.socket, object], as: .own)
+      #expect(try process("open") == "0")
+      // A hand has children at times.
+      func holds(_ count: Int) throws -> Bool { try eventually { try scene.ringHolders().hands.count == count } }
+      #expect(try holds(1))
+      #expect(try process("again") == "0")
+      #expect(try holds(2))
+      #expect(try process("close") == "0")
+      #expect(try holds(1))
+      #expect(try scene.associations().map(\.path) == ["ring"])
+      if object == "image" { #expect(try process("read 1") == "1") }
+      if object == "dns" {
+        #expect(try process("fork") == "-11")
+        try scene.sendDatagram("hello")
+        #expect(try process("received") == "5")
+      }
+    }
+  }
 }

@@ -4,6 +4,7 @@
  *
  * Usage: library-ring-count SOCKET OBJECT, then lines:
  *   open          for all that is granted
+ *   again, close  opens the object once more, and gives that up
  *   read NUMBER
  *   fork          while a thread is blocked in a receive a child looks for a datagram; says what the child got
  *   child         a child looks for a datagram with O_NONBLOCK, which was set before the fork; says what it got
@@ -20,7 +21,7 @@
 #include <unistd.h>
 #include <postern.h>
 
-static int fd = -1;
+static int fd = -1, other = -1;
 static pthread_t receiver;
 
 static void *receive(void *result)
@@ -46,6 +47,11 @@ int main(int count, char **arguments)
 		if (!strncmp(line, "open", 4)) {
 			fd = postern_open(connection, arguments[2], 0);
 			printf("%d\n", fd < 0 ? fd : 0);
+		} else if (!strncmp(line, "again", 5)) {
+			other = postern_open(connection, arguments[2], 0);
+			printf("%d\n", other < 0 ? other : 0);
+		} else if (!strncmp(line, "close", 5)) {
+			printf("%d\n", postern_close(other));
 		} else if (!strncmp(line, "fork", 4)) {
 			pthread_create(&receiver, NULL, receive, &received);
 			usleep(100000);
