@@ -88,10 +88,12 @@ extension Scene {
   }
 
   /// Whether the attack wins against the twin within a few tries.
-  func twinLoses(_ mistake: String, _ arguments: [String]) throws -> Bool {
+  ///
+  /// - Parameter giving: what the command is started by, so that it has something given.
+  func twinLoses(_ mistake: String, _ arguments: [String], given giving: [String]? = nil) throws -> Bool {
     for _ in 0..<10 {
       let result = try Command.run(
-        [try Programs.path("launch")] + network.prefix + [
+        (try giving ?? [Programs.path("launch")]) + network.prefix + [
           try Programs.path("naive"), mistake, "80", image, try Programs.path("racer"),
         ] + arguments + [Assault.twinTries])
       if try Assault(result)["gained"] > 0 { return true }
