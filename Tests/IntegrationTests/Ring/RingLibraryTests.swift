@@ -64,10 +64,15 @@ import Testing
   @Test(.enabled(if: Tier.has("strace"), "strace counts"))
   func `the broker makes no system call for an operation`() throws {
     try Scene.run(RingPolicies.image()) { scene in
-      let calls = try callsOfBroker(scene, "library-ring-count")
-      #expect(calls.reads == 100_000)
-      // Some are about processes of the whole machine, whose forks and ends the kernel tells: a busy one has thousands meanwhile.
-      #expect(calls.calls < calls.reads / 4, "\(calls.calls) system calls")
+      // Some are about processes of the whole machine, whose forks and ends the kernel tells, at times thousands meanwhile: the least
+      // of a few counts is what the reads are at the most.
+      var fewest = Int.max
+      for _ in 0..<5 where fewest >= 5000 {
+        let calls = try callsOfBroker(scene, "library-ring-count")
+        #expect(calls.reads == 100_000)
+        fewest = min(fewest, calls.calls)
+      }
+      #expect(fewest < 5000, "\(fewest) system calls")
     }
   }
 
