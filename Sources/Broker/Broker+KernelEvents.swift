@@ -113,12 +113,22 @@ extension Broker {
   }
 
   /// Makes the broker's own what hooks have made: `on-fork: inherit` and `on-exec: keep`.
-  func takeOverBound() {
+  ///
+  /// - Parameter isRevoke: whoever is refused is recalled with what is revoked; else here.
+  func takeOverBound(isRevoke: Bool = false) {
     guard let direct else { return }
-    for found in direct.kernel.bound() { takeOver(found, direct) }
+    var refused: [ProcessResource] = []
+    for found in direct.kernel.bound() {
+      if let process = takeOver(found, direct) { refused.append(process) }
+    }
+    guard !isRevoke, !refused.isEmpty else { return }
+    _ = startRecall(
+      recallTargets(formerly: { $0.path == .direct && refused.contains($0.process) }),
+      deadline: Clock.boottime() + 1_000_000_000)
   }
 
-  private func takeOver(_ found: DirectRecord, _ direct: BPFEntity) {
+  /// - Returns: the process that was refused.
+  private func takeOver(_ found: DirectRecord, _ direct: BPFEntity) -> ProcessResource? {
     let pid = Int32(bitPattern: found.record.process.tgid)
     func isOver(_ process: ProcessResource) -> Bool {
       entity.record(for: found.record.object, process: process)?.state == .live
@@ -128,26 +138,35 @@ extension Broker {
       (try? direct.kernel.identity(asker.pin.pidfd)) == found.record.process
     else {
       // It has ended, or is another program by now.
-      return direct.kernel.forgetBound(found.record.object, found.record.process)
+      direct.kernel.forgetBound(found.record.object, found.record.process)
+      return nil
     }
     // An exec that was kept has just been seen, and its record has gone on with it.
-    if isOver(asker.subject.process) { return direct.kernel.forgetBound(found.record.object, found.record.process) }
+    if isOver(asker.subject.process) {
+      direct.kernel.forgetBound(found.record.object, found.record.process)
+      return nil
+    }
     if pendingHandOvers[pid]?.contains(where: { $0.object == found.record.object }) == true {
       // What `postern open` has given it is used before its exec has been looked at.
-      return settleHandOvers(of: pid)
+      settleHandOvers(of: pid)
+      return nil
     }
     let subject = asker.subject
     let executablePath = asker.executablePath
     guard let object = objects[found.record.object], let holder = tree.holder(aboveOf: pid, object: object.id) else {
-      return refuse(found, subject, executablePath, Refusal(.refused, detail: .notDescended), direct)
+      refuse(found, subject, executablePath, Refusal(.refused, detail: .notDescended), direct)
+      return subject.process
     }
     switch join(object, holder, as: inheriting(subject, from: holder)) {
-    case .refused(let refusal, _, let nearest, _): refuse(found, subject, executablePath, refusal, direct, nearest)
+    case .refused(let refusal, _, let nearest, _):
+      refuse(found, subject, executablePath, refusal, direct, nearest)
+      return subject.process
     case .joined(let association, let authorization):
       let entry = processEntry(subject, executablePath, asker.takePin())
       hold(association, by: entry, authorization, channel: nil, uid: subject.effectiveUID ?? .max)
       object.shared?.users.insert(association.id)
       _ = journalHandover(.revalidate, association, entry, authorization)
+      return nil
     }
   }
 
@@ -165,6 +184,9 @@ extension Broker {
     _ nearest: NearestGrant? = nil
   ) {
     direct.refuse(bound: found, of: subject.process)
+    // What it has begun had passed: it has to leave the call that it may wait in.
+    noteFormerHolder(
+      found.record.object, applicationNames[found.record.application] ?? "", subject.process, path: .direct)
     var refused = refusalRecord(
       refusal, object: objects[found.record.object]?.definition.name ?? "",
       cause: "what was inherited is taken back", nearest: nearest, path: .direct)

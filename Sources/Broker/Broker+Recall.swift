@@ -10,6 +10,8 @@ import Wire
 /// run it yet, it has execed since, or it was forked beyond its application's quota. It is found at a revoke all the same.
 struct FormerHolder {
   var object: ObjectID
+  /// handover, ring, or direct: what a hook had made for it was taken back, and it may be in a call that had passed before.
+  var path: OperationPath
   var application: String
   var process: ProcessResource
   var killsStuck: Bool
@@ -39,7 +41,7 @@ extension Broker {
     forgetEndedHolders()
     return formerHolders.filter(selected).compactMap { former in
       objects[former.object].flatMap {
-        target(AssociationID(rawValue: 0), $0, former.process, path: .handover, killsStuck: former.killsStuck)
+        target(AssociationID(rawValue: 0), $0, former.process, path: former.path, killsStuck: former.killsStuck)
       }
     }
   }
@@ -152,7 +154,9 @@ extension Broker {
     formerHolders.removeAll { Int32(bitPattern: $0.process.tgid) == pid }
   }
 
-  func noteFormerHolder(_ object: ObjectID, _ application: String, _ process: ProcessResource) {
+  func noteFormerHolder(
+    _ object: ObjectID, _ application: String, _ process: ProcessResource, path: OperationPath = .handover
+  ) {
     guard let name = objects[object]?.definition.name,
       !formerHolders.contains(where: { $0.object == object && $0.process == process })
     else { return }
@@ -163,17 +167,18 @@ extension Broker {
     }
     formerHolders.append(
       FormerHolder(
-        object: object, application: application, process: process,
+        object: object, path: path, application: application, process: process,
         killsStuck: killsStuck(application: application, name)))
   }
 
   /// `on-fork: inherit` for what is handed over: a child of a holder gets an association of its own at once, because it
   /// has the descriptor at once and cannot ask.
   func inheritHandedOver(from parent: Int32, to child: Int32) {
-    if formerHolders.contains(where: { Int32(bitPattern: $0.process.tgid) == parent }) {
+    let former = formerHolders.filter { $0.path == .handover && Int32(bitPattern: $0.process.tgid) == parent }
+    if !former.isEmpty {
       guard let start = try? ProcessPin.startTime(of: child) else { return }
       let process = ProcessResource(tgid: UInt32(child), start: start)
-      for former in formerHolders where Int32(bitPattern: former.process.tgid) == parent {
+      for former in former {
         noteFormerHolder(former.object, former.application, process)
       }
     }

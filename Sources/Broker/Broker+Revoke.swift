@@ -65,12 +65,12 @@ extension Broker {
     guard let selected = select(order) else {
       return answer(connection, id, .revocations(Page(next: 0)))
     }
-    takeOverBound()
+    takeOverBound(isRevoke: true)
     var dropped = selected.selectors.flatMap { entity.drop($0, as: .revoked) }
     // What a hook has made from one of them in the very moment; afterwards none makes any more.
     if let direct, !direct.kernel.bound().isEmpty {
       try? DirectKernel.waitForChecks()
-      takeOverBound()
+      takeOverBound(isRevoke: true)
       if let again = select(order) { dropped += again.selectors.flatMap { entity.drop($0, as: .revoked) } }
     }
     var items: [PendingRevoke.Item] = []
@@ -89,7 +89,7 @@ extension Broker {
       targets.append(target)
       items.append(
         PendingRevoke.Item(
-          association: target.association, process: target.holder, path: .handover,
+          association: target.association, process: target.holder, path: target.path,
           object: target.definition.name, application: "", channels: []))
     }
     authority.add(selected.standing)

@@ -99,7 +99,7 @@ extension Broker {
     takeBackFromLeavers { leaver in
       guard let application = leaver.application, let process = leaver.process else { return true }
       return isNamed(
-        FormerHolder(object: leaver.object, application: application, process: process, killsStuck: false))
+        FormerHolder(object: leaver.object, path: .ring, application: application, process: process, killsStuck: false))
     }
     let stuck = ringUses.values.filter { use in
       guard use.id < before, case .emptying = use.stage, let outcome = use.outcome, outcome != .recalled,
@@ -107,7 +107,8 @@ extension Broker {
       else { return false }
       return isNamed(
         FormerHolder(
-          object: use.object, application: use.application ?? "", process: process, killsStuck: use.killsStuck))
+          object: use.object, path: .ring, application: use.application ?? "", process: process,
+          killsStuck: use.killsStuck))
     }
     for use in stuck {
       use.outcome = nil

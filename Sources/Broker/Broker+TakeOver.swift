@@ -185,6 +185,7 @@ extension Broker {
       try? direct.kernel.forgetObject(name.key)
     }
     for found in direct.kernel.records() { restore(found, direct) }
+    _ = startRecall(recallTargets(formerly: { $0.path == .direct }), deadline: Clock.boottime() + 1_000_000_000)
     // What the kernel could not describe while no broker lived.
     lossReportDue = 0
     armTimer()
@@ -197,7 +198,12 @@ extension Broker {
       named == found.record.process
     else { return direct.forget(found) }
     let process = asker.subject.process
-    func end(_ state: AssociationState) { direct.end(found, of: process, as: state) }
+    func end(_ state: AssociationState) {
+      direct.end(found, of: process, as: state)
+      // What it has begun had passed.
+      noteFormerHolder(
+        found.record.object, inherited.applicationNames[found.record.application] ?? "", process, path: .direct)
+    }
     guard found.record.state == .live else {
       return end(found.record.state == .departed ? .dropped : found.record.state)
     }
