@@ -117,7 +117,8 @@ let package = Package(
       dependencies: ["AnalysisDatabase", "Analysis", "Audit", "Entity", "Linux", "Authority", "Instructions", "Wire"],
       path: "Benchmarks/inprocess", swiftSettings: swift),
 
-    tests("LinuxTests", ["Linux", "CLinux", "Instructions"], exclude: ["Programs", "system-calls.txt"]),
+    tests(
+      "LinuxTests", ["TestSupport", "Linux", "CLinux", "Instructions"], exclude: ["Programs", "system-calls.txt"]),
     tests("InstructionsTests", ["Instructions", "KernelEntity"]),
     tests("AuthorityTests", ["TestSupport", "Authority", "Instructions"]),
     tests("WireTests", ["TestSupport", "Wire", "Instructions"]),
@@ -125,7 +126,7 @@ let package = Package(
     tests(
       "ConformanceTests", ["TestSupport", "Entity", "Linux", "KernelEntity", "Authority", "Instructions"],
       exclude: ["Vectors", "native"]),
-    tests("ObjectsTests", ["Objects", "Linux", "Authority", "Instructions"]),
+    tests("ObjectsTests", ["TestSupport", "Objects", "Linux", "Authority", "Instructions"]),
     tests("ChainTests", ["Chain"]),
     tests("AuditTests", ["TestSupport", "Audit", "Chain", "Linux", "Authority", "Instructions"]),
     tests(
@@ -148,6 +149,6 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swift),
     tests("IntegrationTests", ["TestSupport", "Postern", "Linux", "Wire", "Instructions"]),
     tests("RunTests", ["TestSupport"]),
-    tests("HostileTests", ["Wire", "Instructions"], exclude: ["Programs"]),
+    tests("HostileTests", ["TestSupport", "Wire", "Instructions"], exclude: ["Programs"]),
   ]
 )

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A PostgreSQL server of the tests' own: an ordinary user's, in a folder of its own, on a unix socket there and nowhere
 /// else. It ends with the test process, however that ends, because its shell then reads the end of its input.
@@ -16,10 +17,10 @@ final class PostgreSQLServer: Sendable {
     let shell = Process()
     shell.executableURL = URL(filePath: "/bin/bash")
     shell.arguments = [PostgreSQLServer.script, "-c", "fsync=off"]
-    let (input, output) = (Pipe(), Pipe())
+    let (input, output) = (ChildProcess.pipe(), ChildProcess.pipe())
     shell.standardInput = input
     shell.standardOutput = output
-    try shell.run()
+    try ChildProcess.start(shell)
     var line: [UInt8] = []
     while let byte = try output.fileHandleForReading.read(upToCount: 1)?.first, byte != UInt8(ascii: "\n") {
       line.append(byte)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 import Instructions
 import Testing
@@ -155,7 +156,7 @@ private func run(_ program: String, _ arguments: [String]) throws -> Int32 {
   process.executableURL = URL(filePath: program)
   process.arguments = arguments
   process.standardError = FileHandle.nullDevice
-  try process.run()
+  try ChildProcess.start(process)
   process.waitUntilExit()
   return process.terminationStatus
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 import Instructions
 import Linux
@@ -188,11 +189,11 @@ private final class LoopDevice: Sendable {
 
   private static func losetup(_ arguments: [String]) throws -> String {
     let process = Process()
-    let output = Pipe()
+    let output = ChildProcess.pipe()
     process.executableURL = URL(fileURLWithPath: "/usr/sbin/losetup")
     process.arguments = arguments
     process.standardOutput = output
-    try process.run()
+    try ChildProcess.start(process)
     let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     guard process.terminationStatus == 0 else { throw ToolFailure(text: "losetup \(arguments)") }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 
 /// The `postern` that was built beside the tests, as a process of its own.
@@ -21,8 +22,8 @@ enum RealCommand {
     process: Process, output: Pipe, errors: Pipe
   ) {
     let process = Process()
-    let output = Pipe()
-    let errors = Pipe()
+    let output = ChildProcess.pipe()
+    let errors = ChildProcess.pipe()
     process.executableURL = URL(fileURLWithPath: line[0])
     process.arguments = Array(line.dropFirst())
     process.standardInput = input
@@ -35,7 +36,7 @@ enum RealCommand {
     unsafe sigemptyset(&none)
     unsafe pthread_sigmask(SIG_SETMASK, &none, &old)
     defer { unsafe pthread_sigmask(SIG_SETMASK, &old, nil) }
-    try process.run()
+    try ChildProcess.start(process)
     return (process, output, errors)
   }
 

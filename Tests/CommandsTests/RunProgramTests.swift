@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 import Instructions
 import Linux
@@ -138,7 +139,7 @@ import Wire
   @Test func `a broker that comes back has the program's calls again within a second`() throws {
     var first: FakeBroker? = try FakeBroker(plan: opens) { _ in .letThrough }
     let path = try #require(first?.path)
-    let input = Pipe()
+    let input = ChildProcess.pipe()
     let (process, output, _) = try RealCommand.start(
       [RealCommand.path, "run", "--socket", path, "--", "sh", "-c", "while read x; do : < /dev/null; echo $?; done"],
       input: input.fileHandleForReading)
@@ -202,7 +203,7 @@ import Wire
   @Test func `without its keeper a program of a dead broker would fail`() throws {
     var broker: FakeBroker? = try FakeBroker(plan: opens) { _ in .letThrough }
     let path = try #require(broker?.path)
-    let input = Pipe()
+    let input = ChildProcess.pipe()
     let (process, output, _) = try RealCommand.start(
       [RealCommand.path, "run", "--socket", path, "--", "sh", "-c", "echo; read x; : < /dev/null; echo $?"],
       input: input.fileHandleForReading)
@@ -219,7 +220,7 @@ import Wire
 
   @Test func `the keeper is alone and holds nothing of its starter's`() throws {
     let broker = try FakeBroker(plan: opens) { _ in .letThrough }
-    let input = Pipe()
+    let input = ChildProcess.pipe()
     let (process, output, _) = try RealCommand.start(
       [
         "/bin/sh", "-c", "exec 9</dev/zero; cd /usr; exec \"$0\" run --socket \"$1\" -- sh -c 'echo; read x'",

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 import Instructions
 import Wire
@@ -7,8 +8,8 @@ import Wire
 final class Hostile {
   let socketPath: String
   private let process = Process()
-  private let input = Pipe()
-  private let output = Pipe()
+  private let input = ChildProcess.pipe()
+  private let output = ChildProcess.pipe()
   private var pending = Data()
   private var nextID: UInt64 = 1
 
@@ -23,7 +24,7 @@ final class Hostile {
     process.arguments = Array(line.dropFirst())
     process.standardInput = input
     process.standardOutput = output
-    try process.run()
+    try ChildProcess.start(process)
   }
 
   var pid: Int32 { process.processIdentifier }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 import Instructions
 import Testing
@@ -87,7 +88,7 @@ final class Target {
     broker.arguments = Array(line.dropFirst())
     broker.standardInput = FileHandle.nullDevice
     broker.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/errors"))
-    try broker.run()
+    try ChildProcess.start(broker)
     guard Target.eventually({ errors.contains("posternd: ready") || !broker.isRunning }), broker.isRunning else {
       throw HarnessFailure(description: "the broker does not start: \(errors)")
     }
@@ -226,13 +227,13 @@ enum Programs {
   /// Runs a program to its end; `errors` is what it printed on either stream.
   static func run(_ line: [String]) throws -> (status: Int32, errors: String) {
     let process = Process()
-    let output = Pipe()
+    let output = ChildProcess.pipe()
     process.executableURL = URL(fileURLWithPath: line[0])
     process.arguments = Array(line.dropFirst())
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output
     process.standardError = output
-    try process.run()
+    try ChildProcess.start(process)
     let said = output.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
     return (process.terminationStatus, String(decoding: said, as: UTF8.self))

@@ -37,8 +37,7 @@ import Testing
 
   @Test func `a FIFO without a writer is refused at once`() throws {
     try inFolder { folder in
-      let made = try Process.run(URL(fileURLWithPath: "/usr/bin/mkfifo"), arguments: ["\(folder)/f"])
-      made.waitUntilExit()
+      try Command.demand(["/usr/bin/mkfifo", "\(folder)/f"])
       #expect(throws: SystemError(errno: EINVAL, operation: "read", path: "\(folder)/f")) {
         try RegularFile.read("\(folder)/f", limit: 8)
       }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 import Instructions
 import Linux
@@ -40,7 +41,7 @@ enum Program {
         atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
       atexit { try? FileManager.default.removeItem(atPath: Program.folder) }
       let compiler = Process()
-      let errors = Pipe()
+      let errors = ChildProcess.pipe()
       compiler.executableURL = URL(fileURLWithPath: "/usr/bin/gcc")
       // Static: nothing is opened before main.
       compiler.arguments =
@@ -50,7 +51,7 @@ enum Program {
           root + "/Tests/LinuxTests/Programs/notified.c", root + "/Sources/CLinux/seccomp.c",
         ]
       compiler.standardError = errors
-      try compiler.run()
+      try ChildProcess.start(compiler)
       let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
       compiler.waitUntilExit()
       guard compiler.terminationStatus == 0 else { return .failure(HarnessFailure(description: said)) }
@@ -73,7 +74,10 @@ final class Child: Sendable {
   /// Starts it from the calling thread, whose filter it inherits.
   ///
   /// - Parameter inherited: stays open in it under number 3.
-  init(_ arguments: [String], inherited: Int32? = nil, input: Pipe = Pipe(), output: Pipe = Pipe()) throws {
+  init(
+    _ arguments: [String], inherited: Int32? = nil, input: Pipe = ChildProcess.pipe(),
+    output: Pipe = ChildProcess.pipe()
+  ) throws {
     let path = try Program.path()
     var actions = unsafe posix_spawn_file_actions_t()
     var attributes = posix_spawnattr_t()
@@ -90,7 +94,9 @@ final class Child: Sendable {
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
     var strings: [UnsafeMutablePointer<CChar>?] = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
     var environment: [UnsafeMutablePointer<CChar>?] = unsafe [nil]
-    let code = unsafe posix_spawn(&child, path, &actions, &attributes, &strings, &environment)
+    let code = ChildProcess.alone {
+      unsafe posix_spawn(&child, path, &actions, &attributes, &strings, &environment)
+    }
     unsafe strings.forEach { unsafe free($0) }
     unsafe posix_spawn_file_actions_destroy(&actions)
     unsafe posix_spawnattr_destroy(&attributes)

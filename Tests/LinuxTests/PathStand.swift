@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 import Linux
 import Testing
@@ -11,8 +12,8 @@ struct StandFailure: Error, CustomStringConvertible {
 final class PathStand {
   let pid: Int32
   private let process = Process()
-  private let input = Pipe()
-  private let output = Pipe()
+  private let input = ChildProcess.pipe()
+  private let output = ChildProcess.pipe()
   private var pending = Data()
 
   /// - Parameter prefix: a command line that runs it; then it is the only child.
@@ -22,7 +23,7 @@ final class PathStand {
     process.arguments = Array(line.dropFirst())
     process.standardInput = input
     process.standardOutput = output
-    try process.run()
+    try ChildProcess.start(process)
     let first = process.processIdentifier
     guard prefix.isEmpty else {
       // It answers, so it is there.
@@ -121,7 +122,7 @@ final class PathStand {
       "-std=gnu11", "-O1", "-pthread", "-Wall", "-Wextra", "-Werror", "-o", path,
       root.path + "/Programs/Paths/stand.c",
     ]
-    do { try compiler.run() } catch { return .failure(StandFailure(description: "\(error)")) }
+    do { try ChildProcess.start(compiler) } catch { return .failure(StandFailure(description: "\(error)")) }
     compiler.waitUntilExit()
     return compiler.terminationStatus == 0 ? .success(path) : .failure(StandFailure(description: "gcc failed"))
   }()

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 import Instructions
 import Testing
@@ -72,7 +73,7 @@ import Testing
     let other = Process()
     other.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
     other.arguments = ["--net", "sleep", "60"]
-    try other.run()
+    try ChildProcess.start(other)
     defer {
       kill(other.processIdentifier, SIGKILL)
       other.waitUntilExit()

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Glibc
 import Testing
 
@@ -26,12 +27,12 @@ struct ToolFailure: Error, CustomStringConvertible {
 func run(_ tool: String, _ arguments: String...) throws -> String {
   guard let path = Tier.tool(tool) else { throw ToolFailure(description: "\(tool) is not installed") }
   let process = Process()
-  let output = Pipe()
+  let output = ChildProcess.pipe()
   process.executableURL = URL(fileURLWithPath: path)
   process.arguments = arguments
   process.standardOutput = output
   process.standardError = output
-  try process.run()
+  try ChildProcess.start(process)
   let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
   process.waitUntilExit()
   guard process.terminationStatus == 0 else {

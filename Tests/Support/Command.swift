@@ -10,14 +10,14 @@ public enum Command {
 
   public static func run(_ line: [String]) throws -> Result {
     let process = Process()
-    let output = Pipe()
-    let errors = Pipe()
+    let output = ChildProcess.pipe()
+    let errors = ChildProcess.pipe()
     process.executableURL = URL(fileURLWithPath: line[0])
     process.arguments = Array(line.dropFirst())
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output
     process.standardError = errors
-    try process.run()
+    try ChildProcess.start(process)
     let said = output.fileHandleForReading.readDataToEndOfFile()
     let complained = errors.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()

@@ -5,8 +5,8 @@ import Glibc
 public final class Dialogue {
   public let pid: Int32
   private let process = Process()
-  private let input = Pipe()
-  private let output = Pipe()
+  private let input = ChildProcess.pipe()
+  private let output = ChildProcess.pipe()
   private var pending = Data()
 
   /// - Parameter line: the program, which should print nothing unasked.
@@ -16,7 +16,7 @@ public final class Dialogue {
     process.arguments = line
     process.standardInput = input
     process.standardOutput = output
-    try process.run()
+    try ChildProcess.start(process)
     pid = process.processIdentifier
   }
 

@@ -42,7 +42,7 @@ public final class RunningBroker {
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     process.standardInput = FileHandle.nullDevice
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/errors"))
-    try process.run()
+    try ChildProcess.start(process)
     guard eventually(within: 30, { errors.contains("posternd: ready") || !process.isRunning }), process.isRunning
     else { throw HarnessFailure(description: "the broker does not start: \(errors)") }
   }

@@ -61,7 +61,7 @@ final class Container {
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output
     process.standardError = output
-    try process.run()
+    try ChildProcess.start(process)
   }
 
   private let outputPath: String

@@ -73,7 +73,7 @@ import Testing
       let first = Process()
       first.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
       first.arguments = ["--pid", "--fork", "--kill-child", "/bin/sleep", "60"]
-      try first.run()
+      try ChildProcess.start(first)
       defer {
         kill(first.processIdentifier, SIGKILL)
         first.waitUntilExit()

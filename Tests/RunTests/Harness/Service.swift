@@ -22,7 +22,7 @@ final class Service {
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = file
     process.standardError = file
-    try process.run()
+    try ChildProcess.start(process)
     pid = process.processIdentifier
   }
 
