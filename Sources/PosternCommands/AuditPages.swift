@@ -31,8 +31,10 @@ public final class AuditPages: Sendable {
   private let stateDirectory: String
   private let state: Mutex<State>
   private let means: VerificationOptions
-  /// Whoever holds it reads the journal or the policy; more at a time would only take each other's time.
+  /// Whoever holds it asks the broker or reads the policy; more at a time would only take each other's time.
   private let reading = Mutex<Void>(())
+  /// What verifying came to last. Whoever holds it verifies, which can take a minute: others do not wait for that.
+  private let verified = Mutex<(begun: UInt64, answer: String)?>(nil)
 
   private static let command = "audit serve"
 
@@ -151,25 +153,34 @@ public final class AuditPages: Sendable {
     }
   }
 
-  /// Both verdicts on the journal. Reads all of it.
+  /// Both verdicts on the journal. Reads all of it, once for all who asked before it began.
   public func verification() -> String {
+    let asked = Clock.boottime()
+    return verified.withLock { verified in
+      if let verified, verified.begun >= asked { return verified.answer }
+      let begun = Clock.boottime()
+      let answer = verify()
+      verified = (begun, answer)
+      return answer
+    }
+  }
+
+  private func verify() -> String {
     let means = state.withLock { $0.means }
-    return reading.withLock { _ in
-      do throws(JournalError) {
-        let result = try Verification(directory: stateDirectory, cards: means.cards, checkpoints: means.checkpoints)
-        return Self.object { writer in
-          writer.field("integrity", result.integrity.rawValue)
-          writer.field("completeness", result.completenessLine)
-          writer.field("advice", result.advice)
-          writer.field("isGood", result.isGood && result.integrity == .intact)
-          writer.field("isBad", result.isBad)
-          writer.field("lines", lines: result.lines)
-        }
-      } catch {
-        return Self.object { writer in
-          writer.field("obstacle", "not verified: you may not read the journal's files")
-          writer.field("lines", lines: [CommandFailure(error, in: stateDirectory, during: Self.command).text])
-        }
+    do throws(JournalError) {
+      let result = try Verification(directory: stateDirectory, cards: means.cards, checkpoints: means.checkpoints)
+      return Self.object { writer in
+        writer.field("integrity", result.integrity.rawValue)
+        writer.field("completeness", result.completenessLine)
+        writer.field("advice", result.advice)
+        writer.field("isGood", result.isGood && result.integrity == .intact)
+        writer.field("isBad", result.isBad)
+        writer.field("lines", lines: result.lines)
+      }
+    } catch {
+      return Self.object { writer in
+        writer.field("obstacle", "not verified: you may not read the journal's files")
+        writer.field("lines", lines: [CommandFailure(error, in: stateDirectory, during: Self.command).text])
       }
     }
   }
