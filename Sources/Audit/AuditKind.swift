@@ -12,7 +12,7 @@ public enum AuditKind: UInt8, CaseIterable, Sendable, Hashable {
   case reload = 6
   /// An operation was performed (a grant's `audit: first-use` or `all`).
   case use = 7
-  /// Records that took sequence numbers but were not kept.
+  /// Records that were not kept, and how many.
   case gap = 8
   case start = 9
   case stop = 10
@@ -134,7 +134,8 @@ public struct BootID: Sendable, Hashable {
   }
 }
 
-/// Records that took the sequence numbers `first...last` but were not kept, counted by reason.
+/// Records that were not kept, counted by reason. They took the sequence numbers `first...last`; where they are more than
+/// these, the others were lost before they had one: the kernel tells of refusals through a buffer that can be full.
 public struct Gap: Sendable, Hashable {
   public struct Count: Sendable, Hashable {
     /// nil: records without a reason.
@@ -157,6 +158,9 @@ public struct Gap: Sendable, Hashable {
     self.last = last
     self.counts = counts
   }
+
+  /// How many there were.
+  public var lost: UInt64 { counts.reduce(0) { $0 &+ $1.count } }
 
   /// Takes up the records of `other`, which follows directly.
   mutating func extend(by other: Gap) {

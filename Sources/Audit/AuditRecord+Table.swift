@@ -58,7 +58,7 @@ extension AuditRecord {
       if operands.request != 0 { parts.append("request 0x" + String(operands.request, radix: 16)) }
       if let address = operands.address { parts.append(address.text) }
     }
-    if let gap { parts.append("\(gap.last - gap.first + 1) records, to \(gap.last)") }
+    if let gap { parts.append("\(gap.lost) records" + (gap.last > gap.first ? ", to \(gap.last)" : "")) }
     if let repair { parts.append("\(repair.lost) bytes cut at \(repair.offset) of segment \(repair.segment)") }
     if let removal { parts.append("records \(removal.first) to \(removal.last)") }
     return parts.joined(separator: " ")

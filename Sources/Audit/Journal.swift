@@ -123,6 +123,17 @@ public final class Journal: Sendable {
     return submission
   }
 
+  /// Takes note of records that were lost before they had numbers, in one gap record with a number of its own.
+  ///
+  /// - Parameter record: the gap record, without its gap.
+  public func submit(_ record: AuditRecord, lost counts: [Gap.Count]) {
+    queue.withLock { queue in
+      queue.submit(record, lost: counts, configuration)
+      queue.writerSleeps = false
+    }
+    signal.signal()
+  }
+
   /// Fields that are kept out of records submitted from now on.
   public func setRedaction(_ fields: Redaction) { redaction.store(fields.rawValue, ordering: .relaxed) }
 

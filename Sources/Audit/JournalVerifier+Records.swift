@@ -148,7 +148,7 @@ extension JournalVerifier {
     }
     if let removal = record.removal, record.kind == .removal { removals.append(removal) }
     if let gap = record.gap, record.kind == .gap {
-      result.dropped += gap.counts.reduce(0) { $0 &+ $1.count }
+      result.dropped += gap.lost
     }
   }
 }

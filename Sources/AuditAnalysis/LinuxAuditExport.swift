@@ -50,7 +50,7 @@ enum LinuxAuditExport {
     }
     add("grant", record.grant)
     add("text", record.message)
-    if let gap = record.gap { add("lost", "\(gap.last - gap.first + 1)") }
+    if let gap = record.gap { add("lost", "\(gap.lost)") }
     words.append("res=\(record.kind.verdict == .refused ? "failed" : "success")")
     return words.joined(separator: " ")
   }

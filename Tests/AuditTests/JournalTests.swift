@@ -143,6 +143,36 @@ import Testing
     #expect(try scratch.records().last?.sequence == 12)
   }
 
+  @Test func `what was lost before it had a number is one gap record, and counts as dropped`() throws {
+    let scratch = try Scratch()
+    let gate = try Gate()
+    let journal = try scratch.open(fault: gate.atCreate, change: { $0.capacity = 2 })
+    var told = AuditRecord(.gap, time: clock(), boot: boot)
+    told.path = .direct
+    let counts = [Gap.Count(reason: .revoked, count: 9), Gap.Count(reason: .notAssociated, count: 1)]
+    journal.submit(told, lost: counts)
+    #expect(journal.counters.dropped == 10)
+    gate.waitUntilReached()
+    for sequence in 2...3 as ClosedRange<UInt64> {
+      #expect(journal.submit(refusal(), durability: .none) == .queued(sequence: sequence))
+    }
+    // There is no room: it is counted with what else is not kept.
+    #expect(journal.submit(refusal("o", .quota), durability: .none) == .counted(sequence: 4))
+    journal.submit(told, lost: counts)
+    #expect(journal.counters.dropped == 21)
+    gate.release()
+    journal.stop()
+    let records = try scratch.records()
+    #expect(records.map(\.sequence) == [1, 2, 3, 4])
+    #expect(records[0].kind == .gap && records[0].path == .direct)
+    let gap = try #require(records[0].gap)
+    #expect(gap.first == 1 && gap.last == 1 && gap.lost == 10 && Set(gap.counts) == Set(counts))
+    #expect(records[3].gap?.first == 4 && records[3].gap?.last == 5 && records[3].gap?.lost == 11)
+    #expect(try scratch.verified().dropped == 21)
+    try scratch.write([refusal()])
+    #expect(try scratch.records().last?.sequence == 6)
+  }
+
   @Test func `a gap at the end keeps its numbers over a restart`() throws {
     let scratch = try Scratch()
     let gate = try Gate()
