@@ -37,8 +37,6 @@ private struct Question {
   private var counted: [Condition] = []
   /// What only records have.
   private var recorded: [Condition] = []
-  /// The filter has a condition that is not one of these: records have to be read.
-  private let isPartial: Bool
 
   init(_ filter: AuditFilter) {
     self.filter = filter
@@ -58,38 +56,38 @@ private struct Question {
       recorded.append(Condition(text: "operation = ?", value: .text(operation.name)))
     }
     if let pid = filter.pid { recorded.append(Condition(text: "pid = ?", value: Cell(pid))) }
-    let known = AuditFilter(
-      kind: filter.kind, verdict: filter.verdict, reason: filter.reason, object: filter.object,
-      application: filter.application, pid: filter.pid, uid: filter.uid, path: filter.path,
-      operation: filter.operation, since: filter.since, until: filter.until)
-    isPartial = known != filter
+    if let executable = filter.executable { recorded.append(Question.condition(executable: executable)) }
+  }
+
+  /// See `AuditFilter.executable`.
+  private static func condition(executable: ByteString) -> Condition {
+    let name = executable.escaped
+    guard !executable.bytes.contains(UInt8(ascii: "/")) else {
+      return Condition(text: "executable = ?", value: .text(name))
+    }
+    // No file is named so.
+    guard !name.isEmpty else { return Condition(text: "1 = 0", values: []) }
+    let path = "rtrim(executable, '/')"
+    return Condition(
+      text: "(\(path) = ? OR substr(\(path), length(\(path)) - \(name.unicodeScalars.count)) = ?)",
+      values: [.text(name), .text("/" + name)])
   }
 
   // MARK: Records
 
   func newest(_ count: Int, _ session: any AnalysisSession) throws(AnalysisError) -> [AuditRecord] {
+    let conditions = counted + recorded + times
+    let rows = try session.rows(
+      """
+      SELECT frame FROM record WHERE \(Question.joined(conditions))
+      ORDER BY time DESC, source DESC, sequence DESC LIMIT ?
+      """, conditions.flatMap(\.values) + [.integer(Int64(count))])
     var found: [AuditRecord] = []
-    var before: (time: Int64, source: Int64, sequence: Int64)?
-    while found.count < count {
-      var conditions = counted + recorded + times
-      if let before {
-        let place = [before.time, before.source, before.sequence].map { Cell.integer($0) }
-        conditions.append(Condition(text: "(time, source, sequence) < (?, ?, ?)", values: place))
-      }
-      let page = isPartial ? max(count, 1000) : count
-      let rows = try session.rows(
-        """
-        SELECT time, source, sequence, frame FROM record WHERE \(Question.joined(conditions))
-        ORDER BY time DESC, source DESC, sequence DESC LIMIT ?
-        """, conditions.flatMap(\.values) + [.integer(Int64(page))])
-      for row in rows {
-        guard let frame = row[3].string, let bytes = Base64.bytes(frame),
-          let record = try? AuditRecord(decoding: bytes)
-        else { throw .foreign("a record in the database cannot be read: it was changed, or a newer postern wrote it") }
-        if found.count < count, filter.matches(record) { found.append(record) }
-        before = (row[0].number ?? 0, row[1].number ?? 0, row[2].number ?? 0)
-      }
-      if rows.count < page { break }
+    for row in rows {
+      guard let frame = row[0].string, let bytes = Base64.bytes(frame),
+        let record = try? AuditRecord(decoding: bytes)
+      else { throw .foreign("a record in the database cannot be read: it was changed, or a newer postern wrote it") }
+      found.append(record)
     }
     return found
   }
@@ -97,7 +95,6 @@ private struct Question {
   // MARK: Counts
 
   func count(_ session: any AnalysisSession) throws(AnalysisError) -> Int64 {
-    if isPartial { return Int64(try newest(.max, session).count) }
     let since = filter.since.map { Int64(clamping: $0) } ?? 0
     let until = filter.until.map { Int64(clamping: $0) }
     guard recorded.isEmpty else { return try countRecords(since, until, session) }
