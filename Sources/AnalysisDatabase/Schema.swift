@@ -94,7 +94,7 @@ enum Schema {
   /// Each ends with the time, so that the newest of what is asked for is found without looking at the rest.
   private static let indices =
     ["CREATE INDEX IF NOT EXISTS record_time ON record (time)"]
-    + ["kind", "reason", "object", "application", "pid", "uid"].map {
+    + ["kind", "reason", "object", "application", "pid", "uid", "path", "operation", "executable"].map {
       "CREATE INDEX IF NOT EXISTS record_\($0) ON record (\($0), time)"
     }
 

@@ -90,6 +90,25 @@ import Testing
   }
 
   @Test(arguments: Backend.allCases)
+  func `a program is found by its name among more programs than are looked at one by one`(_ backend: Backend) throws {
+    let bench = try Bench(backend)
+    try bench.write(
+      (0..<1100).map { index in
+        record(.refusal) {
+          $0.time.wall += UInt64(index)
+          $0.executablePath = ByteString("/opt/\(index)/" + (index.isMultiple(of: 3) ? "cat" : "dog\(index)"))
+        }
+      })
+    try bench.run()
+    let database = try AnalysisDatabase(reading: bench.place)
+    let filter = AuditFilter(executable: "cat")
+    let matching = try bench.records().filter { filter.matches($0) }
+    #expect(matching.count == 367)
+    #expect(try database.newest(20, matching: filter) == Array(matching.suffix(20)))
+    #expect(try database.count(matching: filter) == 367)
+  }
+
+  @Test(arguments: Backend.allCases)
   func `names do nothing to the database`(_ backend: Backend) throws {
     let bench = try Bench(backend)
     let hostile: [ByteString] = [
