@@ -25,7 +25,7 @@ extension Viewer {
     if kept.isFull { parts[0] += " (the newest)" }
     if unreadable > 0 { parts.append("\(unreadable) unreadable") }
     if skipped > 0 { parts.append("\(skipped) passed over") }
-    if kept.dropped > 0 { parts.append("\(kept.dropped) dropped") }
+    if kept.dropped > 0 { parts.append("\(kept.dropped) not kept") }
     if kept.repeats > 0 { parts.append("\(kept.repeats) repeats") }
     let state = obstacle != nil ? "no broker" : isFollowing ? "live" : wantsRecords ? "held" : "held, newer ones wait"
     screen.put("", row: 0, column: 0, style: .bar, fills: true)
