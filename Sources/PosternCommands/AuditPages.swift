@@ -213,6 +213,9 @@ extension Verification {
         + "others anew. Where a broker had lost its key, a record of the kind rekey says so, and that chain has a first key "
         + "of its own: give it too. Else take those records for forged."
     }
+    if isKeyed, lacksKeyFile {
+      return "journal.key, which continues the chain, is not beside the journal: whether the end is there cannot be told."
+    }
     guard integrity == .unkeyed, records > 0 else { return nil }
     return "Authenticity was not checked: without the first key a change that was made on purpose is not found. "
       + (isKeyWaiting
