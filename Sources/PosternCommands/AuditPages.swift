@@ -214,7 +214,7 @@ extension Verification {
         + "of its own: give it too. Else take those records for forged."
     }
     if isKeyed, lacksKeyFile {
-      return "journal.key, which continues the chain, is not beside the journal: whether the end is there cannot be told."
+      return "journal.key, with the key that continues the chain, is not there: whether the end is cannot be told."
     }
     guard integrity == .unkeyed, records > 0 else { return nil }
     return "Authenticity was not checked: without the first key a change that was made on purpose is not found. "
