@@ -72,6 +72,10 @@ extension AuditRecord {
     case .circumstances: circumstances = try input.circumstances()
     case .redacted: redacted = Redaction(rawValue: try input.number())
     case .removal: removal = Removal(first: try input.number(), last: try input.number())
+    case .runtimeGrant:
+      let id: UInt64 = try input.number()
+      let expiry: UInt64 = try input.number()
+      runtimeGrant = RuntimeGrantTerm(id: id, expiry: expiry == 0 ? nil : expiry)
     }
   }
 }

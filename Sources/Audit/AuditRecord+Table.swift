@@ -29,6 +29,7 @@ extension AuditRecord {
     case .intent: "intent"
     case .removal: "removed"
     case .rekey: "new chain"
+    case .runtimeGrantEnd: "grant ended"
     }
   }
 
@@ -60,6 +61,7 @@ extension AuditRecord {
     }
     if let gap { parts.append("\(gap.lost) records" + (gap.last > gap.first ? ", to \(gap.last)" : "")) }
     if let repair { parts.append("\(repair.lost) bytes cut at \(repair.offset) of segment \(repair.segment)") }
+    if let expires = runtimeGrantExpires, kind == .runtimeGrant { parts.append("until \(expires.text)") }
     if let removal { parts.append("records \(removal.first) to \(removal.last)") }
     return parts.joined(separator: " ")
   }

@@ -100,6 +100,8 @@ struct JournalQueue {
   var isStopping = false
   /// Somebody waits for what is there now.
   var isHurried = false
+  /// For the writer to take over.
+  var limits: JournalLimits?
   var completions: [JournalCompletion] = []
   var counters = JournalCounters()
 

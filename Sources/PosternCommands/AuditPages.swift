@@ -173,7 +173,7 @@ public final class AuditPages: Sendable {
         writer.field("integrity", result.integrity.rawValue)
         writer.field("completeness", result.completenessLine)
         writer.field("advice", result.advice)
-        writer.field("isGood", result.isGood && result.integrity == .intact)
+        writer.field("isGood", result.isGood && result.isKeyed)
         writer.field("isBad", result.isBad)
         writer.field("lines", lines: result.lines)
       }
@@ -219,6 +219,14 @@ public final class AuditPages: Sendable {
 extension Verification {
   /// What to do for a verdict on whether the records are the ones that were written; nil: there is one.
   fileprivate var advice: String? {
+    if integrity == .uncovered {
+      return "The first keys that were given do not cover every record: who may write the files can have sealed the "
+        + "others anew. Where a broker had lost its key, a record of the kind rekey says so, and that chain has a first key "
+        + "of its own: give it too. Else take those records for forged."
+    }
+    if isKeyed, lacksKeyFile {
+      return "journal.key, with the key that continues the chain, is not there: whether the end is cannot be told."
+    }
     guard integrity == .unkeyed, records > 0 else { return nil }
     return "Authenticity was not checked: without the first key a change that was made on purpose is not found. "
       + (isKeyWaiting

@@ -249,6 +249,46 @@ import Testing
     #expect(verified.integrity == .intact && verified.completeness == .complete && verified.removed == first - 1)
   }
 
+  @Test func `a journal in which little is recorded removes what is older than its retention, too`() throws {
+    let scratch = try Scratch()
+    // A second, of which a segment gets a tenth: no segment is ever full, and none begins while nothing is recorded.
+    let journal = try scratch.open(change: {
+      $0.retention = 1_000_000_000
+      $0.leastAge = 50_000_000
+    })
+    defer { journal.stop() }
+    for _ in 0..<5 {
+      _ = journal.submit(refusal(), durability: .none)
+      usleep(130_000)
+    }
+    #expect(try scratch.segments().count >= 5)
+    // No record, no restart: only time.
+    #expect(try eventually { try scratch.segments().count == 1 })
+    let removals = try scratch.records().compactMap(\.removal)
+    #expect(removals.last?.first == 1 && removals.last?.last ?? 0 >= 4)
+    #expect(try scratch.verified().isGood)
+  }
+
+  @Test func `another segment size and another retention count from when they are set`() throws {
+    let scratch = try Scratch()
+    let completions = try Completions()
+    let journal = try scratch.open(onDurable: { _ in completions.wake() })
+    defer { journal.stop() }
+    func write(_ tokens: ClosedRange<UInt64>) {
+      for token in tokens { _ = journal.submit(refusal(), durability: .required(token: token)) }
+      #expect(completions.wait(Int(tokens.upperBound), journal).count == Int(tokens.upperBound))
+    }
+    write(1...20)
+    #expect(try scratch.segments().count == 1)
+    journal.set(JournalLimits(segmentSize: 600, retention: nil))
+    write(21...40)
+    #expect(try scratch.segments().count > 4)
+    journal.set(JournalLimits(segmentSize: 600, retention: 1))
+    #expect(try eventually { try scratch.segments().count == 1 })
+    #expect(try scratch.records().contains { $0.removal?.first == 1 })
+    #expect(try scratch.verified().isGood)
+  }
+
   @Test func `segments that somebody else removed are missing, also where the retention removes what follows`() throws {
     let scratch = try Scratch()
     try write(8, scratch, segment: 400, at: 0)

@@ -195,6 +195,20 @@ struct PageTests {
     }
   }
 
+  @Test func `a first key that does not cover every record leaves the badge in doubt, and says what to do`() throws {
+    try Scene.run(Policies.image()) { scene in
+      let card = try scene.postern("audit", "key", "--state-dir", scene.folder + "/state")
+      try scene.write("card", card.output)
+      scene.killBroker()
+      try FileManager.default.removeItem(atPath: scene.folder + "/state/journal.key")
+      try scene.startAgain()
+      #expect(try scene.postern("read", "nothing-of-yours").status == 1)
+      let told = try get(try serve(scene, "--key", scene.folder + "/card"), "/verify")
+      #expect(told.contains(#""integrity":"uncovered""#) && told.contains(#""isGood":false,"isBad":false"#), "\(told)")
+      #expect(told.contains("do not cover every record") && told.contains("take those records for forged"), "\(told)")
+    }
+  }
+
   @Test
   func `the badge has both verdicts, says what was not checked without the first key, and with it that all is well`()
     throws
