@@ -15,10 +15,9 @@ extension Broker {
     try Confinement.noNewPrivileges()
     try Confinement.notDumpable()
     var needed = Self.capabilities(for: policy, givesObjects: direct != nil)
-    // bpf(2) on maps and links, and letting go what a process was given for an exec it did not make.
-    if direct != nil { needed.formUnion([.bpf, .perfmon, .sysAdmin]) }
-    // Who is traced by somebody else can only be stopped by a signal.
-    if direct != nil, policy.applications.contains(where: \.traceable) { needed.insert(.kill) }
+    // bpf(2) on maps and links, and letting go what a process was given for an exec it did not make. Who is traced by
+    // somebody else, or waits in an exec, can only be stopped by a signal.
+    if direct != nil { needed.formUnion([.bpf, .perfmon, .sysAdmin, .kill]) }
     try Confinement.limitCapabilities(to: needed)
     try (direct == nil ? SystemCallFilter.broker : SystemCallFilter.brokerOfKernel).install()
   }

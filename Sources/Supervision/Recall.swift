@@ -21,7 +21,7 @@ public struct Recall: Sendable {
     public var processes: [Int32]
     /// `on-stuck-revoke: kill`
     public var killsStuck: Bool
-    /// `mmap: true`: what is mapped is used without a system call.
+    /// The association allowed to map the object: what is mapped is used without a system call.
     public var mayBeMapped = false
 
     public init(
@@ -50,23 +50,34 @@ public struct Recall: Sendable {
   let supervisors: [Supervisor]
   /// Boottime nanoseconds.
   let deadline: UInt64
+  /// Likewise: a process that is to be killed where it is stuck is not waited for longer.
+  let patience: UInt64
 
   /// Starts it on a thread of its own; `done` is called there, once, with an outcome for each target in their order.
   public static func start(
     _ targets: [Target], supervisors: [Supervisor], deadline: UInt64,
     done: @escaping @Sendable ([Outcome]) -> Void
   ) throws(SystemError) {
-    let recall = Recall(targets: targets, supervisors: supervisors, deadline: deadline)
-    _ = try Thread("recall") { done(recall.targets.map { recall.outcome(of: $0) }) }
+    let start = Clock.boottime()
+    let span = deadline > start ? deadline - start : 0
+    // A little sooner, so that at the deadline it is known how much is left.
+    let recall = Recall(
+      targets: targets, supervisors: supervisors, deadline: start + span - min(span / 8, 20_000_000),
+      patience: start + span / 2)
+    _ = try Thread("recall") { done(recall.run(until: deadline)) }
   }
 
-  private func outcome(of target: Target) -> Outcome {
-    // A bind that was checked before the association was dropped may still be under way.
+  /// Whether a bind that was checked before the association was dropped is still under way at `end`.
+  func isPerforming(_ target: Target, until end: UInt64) -> Bool {
     while supervisors.contains(where: { $0.isPerforming(target.object, target.holder) }) {
-      guard Clock.boottime() < deadline else { return .running(1) }
+      guard Clock.boottime() < end else { return true }
       Clock.sleep(nanoseconds: 200_000)
     }
-    if target.path == .direct { return outcome(ofDirect: target) }
+    return false
+  }
+
+  func outcome(ofHandedOver target: Target) -> Outcome {
+    if isPerforming(target, until: deadline) { return .running(1) }
     var holding: [Int32] = []
     var stuck = ""
     // By cookie: whoever shares a socket that was taken back has nothing left of it.
@@ -123,7 +134,7 @@ public struct Recall: Sendable {
     }
   }
 
-  func kill(_ pids: [Int32]) -> Bool {
+  private func kill(_ pids: [Int32]) -> Bool {
     var all = true
     for pid in pids {
       guard let process = try? ProcessPin.handle(of: pid) else { continue }

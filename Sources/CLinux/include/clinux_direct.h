@@ -137,8 +137,9 @@ int clinux_direct_ask(struct clinux_direct *direct, struct postern_direct_questi
 
 /*
  * Sends every thread of a process that runs or waits in the kernel back through the checks (ptrace(2): SEIZE, INTERRUPT,
- * wait, DETACH), and is over when all have been there, or at `deadline` (CLOCK_BOOTTIME, ns): -ETIMEDOUT. `left`: how many
- * threads could not be sent. ESRCH: it has ended.
+ * wait, DETACH; SIGSTOP and SIGCONT where it cannot be traced in half of the time), and is over when all have been there, or
+ * at `deadline` (CLOCK_BOOTTIME, ns): -ETIMEDOUT. `left`: how many threads could not be sent. ESRCH: it has ended. On a
+ * thread of the caller's that ends then, and with it what it may still trace.
  */
 int clinux_direct_barrier(pid_t pid, uint64_t deadline, uint32_t *left);
 

@@ -7,16 +7,22 @@
  *	hammer KIND SLOT		the call again and again
  *	count KIND			"RIGHT REFUSED OTHERS LAST-ERRNO" since the last count: refused is by an errno of keys
  *	burst KIND SLOT NUMBER		the call so many times without a pause: "RIGHT REFUSED OTHERS"
+ *	lease PROGRAM SCRIPT		makes both, one the other's interpreter, and lets nobody open PROGRAM (fcntl(2), F_SETLEASE)
+ *	exec-aside PROGRAM		execs in another thread, which does not come back where that waits; "ok"
  */
 #define _GNU_SOURCE
 #include "actor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define THREADS 8
 
@@ -120,6 +126,29 @@ static void burst(const char *kind, const char *name, long number)
 	say("%ld %ld %ld", right, refused, others);
 }
 
+static long write_script(const char *path, const char *interpreter)
+{
+	int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	int written = file < 0 ? -1 : dprintf(file, "#!%s\n", interpreter);
+
+	close(file);
+	return written;
+}
+
+static long lease(const char *program, const char *script)
+{
+	if (write_script(program, "/bin/true") < 0 || write_script(script, program) < 0)
+		return -1;
+	signal(SIGIO, SIG_IGN);
+	return fcntl(open(program, O_RDONLY | O_CLOEXEC), F_SETLEASE, F_WRLCK);
+}
+
+static void *exec_aside(void *path)
+{
+	execl(path, path, (char *)NULL);
+	return NULL;
+}
+
 int handle_thread(char **word)
 {
 	struct worker *worker = of_kind(word[1]);
@@ -128,6 +157,12 @@ int handle_thread(char **word)
 		begin(word[1], word[2], 0);
 	} else if (!strcmp(word[0], "hammer")) {
 		begin(word[1], word[2], 1);
+	} else if (!strcmp(word[0], "lease")) {
+		say_result(lease(word[1], word[2]));
+	} else if (!strcmp(word[0], "exec-aside")) {
+		pthread_t thread;
+
+		say(pthread_create(&thread, NULL, exec_aside, strdup(word[1])) == 0 ? "ok" : "no thread");
 	} else if (!strcmp(word[0], "burst") && word[3]) {
 		burst(word[1], word[2], atol(word[3]));
 	} else if (!strcmp(word[0], "waited") && worker) {

@@ -90,9 +90,40 @@ does second EKEYREVOKED waited recv-waiting
 does second EKEYREVOKED waited accept-waiting
 does second EKEYREVOKED waited read
 actor_say second exit
-for object in udp web line; do
-	postern_as root grant --application client --object "$object" --operations bind,listen,accept,send,receive,read
-done
+finish
+
+begin "a process that waits in an exec, where nobody can trace it, holds up no revoke"
+postern_as root reload
+mkdir -m 777 "$scratch/leased"
+actor lessor nobody
+does lessor 0 lease "$scratch/leased/program" "$scratch/leased/script"
+actor third nobody
+does third direct open udp udp receive
+does third direct open web web accept,listen
+does third 0 listen web
+does third ok wait-in recv-waiting udp
+does third ok wait-in accept-waiting web
+actor beside nobody
+does beside direct open udp udp receive
+does beside ok wait-in recv-waiting udp
+does third ok exec-aside "$scratch/leased/script"
+sleep 0.5
+does third waiting waited accept-waiting
+does beside waiting waited recv-waiting
+postern_as root revoke --all --timeout 2
+allowed "the revoke"
+is "how many were recalled" "$(grep -c recalled <<<"$out")" 3
+does plain 0 udp late
+does plain 8 send-to late 127.0.0.1 5300
+does plain 0 tcp late-connection
+does plain 0 connect late-connection 8080
+sleep 0.3
+does third EKEYREVOKED waited recv-waiting
+does third EKEYREVOKED waited accept-waiting
+does beside EKEYREVOKED waited recv-waiting
+actor_say third exit
+actor_say beside exit
+actor_say lessor exit
 finish
 
 begin "four processes, $rounds revokes: nothing that begins after one succeeds"
@@ -129,7 +160,7 @@ sleep 2
 	is "how often they were told not-associated" $((described + counted)) "$expired"
 	read -r described_revoked counted_revoked
 	# Those of the waiters come first.
-	is "how often they were told revoked" $((described_revoked + counted_revoked)) $((revoked + 3))
+	is "how often they were told revoked" $((described_revoked + counted_revoked)) $((revoked + 6))
 	echo "($((described + described_revoked)) described, $((counted + counted_revoked)) counted)"
 } < <(told)
 finish

@@ -1,0 +1,142 @@
+import Authority
+import Foundation
+import Glibc
+import Instructions
+import Linux
+import Supervision
+import Synchronization
+import TestSupport
+import Testing
+
+/// The end of a revoke on the path direct, of processes that resist it. It takes none of the kernel's programs.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct DirectRecallTests {
+  /// A process of Tests/Programs/LifeCycle/resist.c.
+  private final class Resistance {
+    let pid: Int32
+    let program: Dialogue
+    private let folder = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString)"
+
+    init(_ how: String) throws {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+      program = try Dialogue([try Programs.path("resist"), how, folder])
+      let line = program.heard()
+      pid = try #require(Int32(line), "\(how): \(line)")
+    }
+
+    deinit {
+      program.end()
+      try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    var isEnded: Bool {
+      let status = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
+      return status?.contains("Z (zombie)") ?? true
+    }
+
+    func target(kills: Bool = false, mapped: Bool = false) throws -> Recall.Target {
+      let socket = SocketSpecification(endpoint: .unix(path: "/run/object"))
+      let holder = ProcessResource(tgid: UInt32(pid), start: try ProcessPin.startTime(of: pid))
+      var target = Recall.Target(
+        association: AssociationID(rawValue: 1), object: ObjectID(rawValue: 1),
+        definition: ObjectDefinition(name: "object", specification: .socket(socket)), path: .direct, network: nil,
+        holder: holder, processes: [], killsStuck: kills)
+      target.mayBeMapped = mapped
+      return target
+    }
+  }
+
+  /// What another thread comes to, and when; that thread may never come back.
+  private final class Answer<Value: Sendable>: Sendable {
+    private let state = Mutex<(value: Value, seconds: Double)?>(nil)
+    private let start = Date()
+
+    func come(_ value: Value) { state.withLock { $0 = (value, Date().timeIntervalSince(start)) } }
+
+    /// nil: not within ten seconds.
+    func wait() -> (value: Value, seconds: Double)? {
+      _ = eventually { state.withLock { $0 != nil } }
+      return state.withLock { $0 }
+    }
+  }
+
+  /// How many threads a barrier could not send back within 0.4 s.
+  private func barrier(_ process: Resistance) throws -> (value: Int, seconds: Double)? {
+    let answer = Answer<Int>()
+    let pid = process.pid
+    _ = try Linux.Thread("test") {
+      answer.come(DirectKernel.barrier(pid, deadline: Clock.boottime() + 400_000_000))
+    }
+    return answer.wait()
+  }
+
+  private func recall(
+    _ targets: [Recall.Target], milliseconds: UInt64 = 1000
+  ) throws -> (value: [Recall.Outcome], seconds: Double)? {
+    let answer = Answer<[Recall.Outcome]>()
+    let deadline = Clock.boottime() + milliseconds * 1_000_000
+    try Recall.start(targets, supervisors: [], deadline: deadline) { answer.come($0) }
+    return answer.wait()
+  }
+
+  @Test(arguments: [("leased", 0), ("traced", 1)])
+  func `a process that waits in an exec, where SEIZE waits for it, holds up no barrier`(how: String, left: Int) throws {
+    let answer = try #require(try barrier(try Resistance(how)), "the barrier hangs")
+    #expect(answer.value == left)
+    #expect(answer.seconds < 2)
+  }
+
+  @Test func `a first thread that has ended is none that has to be sent back, and nothing is stopped for it`() throws {
+    let process = try Resistance("headless")
+    #expect(try barrier(process)?.value == 0)
+    #expect(try process.program("?") == "left alone")
+  }
+
+  @Test func `what cannot be traced is stopped (twin of the former)`() throws {
+    let process = try Resistance("leased")
+    #expect(try barrier(process)?.value == 0)
+    #expect(try process.program("?") == "stopped")
+  }
+
+  @Test(arguments: ["traced", "vfork"])
+  func `a process that is stuck takes no time from the others of the same revoke`(how: String) throws {
+    let stuck = try Resistance(how)
+    let others = [try Resistance("headless"), try Resistance("leased")]
+    let targets = [try stuck.target()] + (try others.map { try $0.target() })
+    let answer = try #require(try recall(targets), "the recall hangs")
+    #expect(answer.value == [.running(1), .recalled, .recalled])
+    #expect(answer.seconds < 2)
+  }
+
+  @Test func `who is to be killed where it is stuck has ended by the deadline`() throws {
+    let stuck = try Resistance("vfork")
+    #expect(try recall([try stuck.target(kills: true)])?.value == [.recalled])
+    #expect(stuck.isEnded)
+  }
+
+  @Test func `and who is not lives on`() throws {
+    let stuck = try Resistance("vfork")
+    #expect(try recall([try stuck.target()])?.value == [.running(1)])
+    #expect(!stuck.isEnded)
+  }
+
+  @Test func `what may be mapped is recalled from nobody that lives`() throws {
+    let holders = [try Resistance("headless"), try Resistance("headless")]
+    let targets = [try holders[0].target(mapped: true), try holders[1].target(kills: true, mapped: true)]
+    let outcomes = try #require(try recall(targets)).value
+    guard case .cannotRecall(let why) = outcomes[0] else {
+      Issue.record("\(outcomes[0])")
+      return
+    }
+    #expect(why.contains("mapped"))
+    #expect(outcomes[1] == .recalled)
+    #expect(holders[1].isEnded)
+  }
+
+  @Test func `a number that is another process's by now is not killed`() throws {
+    let stuck = try Resistance("vfork")
+    var target = try stuck.target(kills: true)
+    target.holder.start += 1
+    _ = try recall([target])
+    #expect(!stuck.isEnded)
+  }
+}
