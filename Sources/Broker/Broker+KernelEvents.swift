@@ -186,7 +186,8 @@ extension Broker {
     direct.refuse(bound: found, of: subject.process)
     // What it has begun had passed: it has to leave the call that it may wait in.
     noteFormerHolder(
-      found.record.object, applicationNames[found.record.application] ?? "", subject.process, path: .direct)
+      found.record.object, applicationNames[found.record.application] ?? "", subject.process, path: .direct,
+      mayBeMapped: found.options.contains(.mmap))
     var refused = refusalRecord(
       refusal, object: objects[found.record.object]?.definition.name ?? "",
       cause: "what was inherited is taken back", nearest: nearest, path: .direct)

@@ -15,6 +15,8 @@ struct FormerHolder {
   var application: String
   var process: ProcessResource
   var killsStuck: Bool
+  /// What it had of the path direct allowed it to map the object.
+  var mayBeMapped = false
 }
 
 /// A recall that runs on a thread of its own.
@@ -32,7 +34,8 @@ extension Broker {
       let application = applicationNames[record.application] ?? ""
       return target(
         record.id, object, record.process, path: record.path,
-        killsStuck: killsStuck(application: application, object.definition.name))
+        killsStuck: killsStuck(application: application, object.definition.name),
+        mayBeMapped: associationOwners[record.id]?.authorization.rule.mmap ?? true)
     }
   }
 
@@ -41,20 +44,22 @@ extension Broker {
     forgetEndedHolders()
     return formerHolders.filter(selected).compactMap { former in
       objects[former.object].flatMap {
-        target(AssociationID(rawValue: 0), $0, former.process, path: former.path, killsStuck: former.killsStuck)
+        target(
+          AssociationID(rawValue: 0), $0, former.process, path: former.path, killsStuck: former.killsStuck,
+          mayBeMapped: former.mayBeMapped)
       }
     }
   }
 
   private func target(
     _ association: AssociationID, _ object: BrokeredObject, _ holder: ProcessResource, path: OperationPath,
-    killsStuck: Bool
+    killsStuck: Bool, mayBeMapped: Bool
   ) -> Recall.Target {
     if path == .direct {
       var target = Recall.Target(
         association: association, object: object.id, definition: object.definition, path: path, network: nil,
         holder: holder, processes: [], killsStuck: killsStuck)
-      target.mayBeMapped = policy.grants.contains { $0.object == object.definition.name && $0.mmap }
+      target.mayBeMapped = mayBeMapped
       return target
     }
     var network: UInt64?
@@ -155,7 +160,8 @@ extension Broker {
   }
 
   func noteFormerHolder(
-    _ object: ObjectID, _ application: String, _ process: ProcessResource, path: OperationPath = .handover
+    _ object: ObjectID, _ application: String, _ process: ProcessResource, path: OperationPath = .handover,
+    mayBeMapped: Bool = false
   ) {
     guard let name = objects[object]?.definition.name,
       !formerHolders.contains(where: { $0.object == object && $0.process == process })
@@ -168,7 +174,7 @@ extension Broker {
     formerHolders.append(
       FormerHolder(
         object: object, path: path, application: application, process: process,
-        killsStuck: killsStuck(application: application, name)))
+        killsStuck: killsStuck(application: application, name), mayBeMapped: mayBeMapped))
   }
 
   /// `on-fork: inherit` for what is handed over: a child of a holder gets an association of its own at once, because it

@@ -33,11 +33,13 @@ objects:
   left-unix: { kind: socket, listen: "unix://$scratch/boxes/left" }
 applications:
   client: { user: nobody }
+  mapper: { user: daemon }
 grants:
   - { application: client, object: ping, operations: [bind, send, receive], path: direct }
   - { application: client, object: udp, operations: [bind, send, receive, setoption], path: direct }
   - { application: client, object: line, operations: [read, control], path: direct }
   - { application: client, object: disk, operations: [read], path: direct }
+  - { application: mapper, object: disk, operations: [read], path: direct, mmap: true }
   - { application: client, object: mapped, operations: [read], path: direct, mmap: true }
   - { application: client, object: recalled, operations: [bind, listen, accept], path: direct, accepted: recall }
   - { application: client, object: left, operations: [bind, listen, accept], path: direct }
@@ -84,6 +86,8 @@ does holder direct open mapped mapped read
 does holder EACCES map disk read
 does holder "mapped 0" map mapped read
 does holder EBADF pwrite disk
+does plain direct open disk disk read
+does plain "mapped 0" map disk read
 finish
 
 for kind in recalled left recalled-unix left-unix; do
@@ -118,6 +122,16 @@ postern_as root revoke --object mapped
 begin "what is mapped cannot be recalled, and that is said"
 is "the exit status" "$status" 1
 has "what it tells" "$out $err" "cannot recall"
+finish
+postern_as root revoke --object disk --application client
+begin "what another application may map is recalled from one that may not"
+allowed "the revoke"
+has "what it tells" "$out" "recalled"
+does holder EKEYREVOKED pread disk
+does plain 4096 pread disk
+postern_as root revoke --object disk --application mapper
+is "the exit status for the other one" "$status" 1
+has "what that tells" "$out $err" "cannot recall"
 finish
 for object in recalled left recalled-unix left-unix; do
 	postern_as root revoke --object "$object"
