@@ -83,40 +83,49 @@ int direct_links_are_pinned(const struct clinux_direct *direct, enum clinux_dire
 	return 1;
 }
 
-/* Whether a pinned link runs the very program that is loaded here. */
-static int is_same_program(const struct clinux_direct *direct, const char *pin, int program)
+/* The number of the program that a pinned link runs, or 0. */
+static __u32 program_of(const struct clinux_direct *direct, const char *pin)
 {
-	struct bpf_link_info link_info;
-	struct bpf_prog_info mine;
-	struct bpf_prog_info theirs;
-	__u32 size = sizeof(link_info);
+	struct bpf_link_info info;
+	__u32 size = sizeof(info);
 	int link = direct->calls->bpf_obj_get(pin);
-	int other;
-	int same = 0;
 
 	if (link < 0)
 		return 0;
-	memset(&link_info, 0, sizeof(link_info));
+	memset(&info, 0, sizeof(info));
+	if (direct->calls->bpf_obj_get_info_by_fd(link, &info, &size) != 0)
+		info.prog_id = 0;
+	close(link);
+	return info.prog_id;
+}
+
+/* The number of the program that a pinned link runs, if it is the very one that is loaded here; else 0. */
+static __u32 same_program(const struct clinux_direct *direct, const char *pin, int program)
+{
+	union bpf_attr attributes;
+	struct bpf_prog_info mine;
+	struct bpf_prog_info theirs;
+	__u32 size = sizeof(mine);
+	__u32 linked = program_of(direct, pin);
+	int other;
+	int same = 0;
+
+	if (!linked)
+		return 0;
+	memset(&attributes, 0, sizeof(attributes));
 	memset(&mine, 0, sizeof(mine));
 	memset(&theirs, 0, sizeof(theirs));
-	if (direct->calls->bpf_obj_get_info_by_fd(link, &link_info, &size) == 0) {
-		union bpf_attr attributes;
-
-		memset(&attributes, 0, sizeof(attributes));
-		attributes.prog_id = link_info.prog_id;
-		other = (int)syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &attributes, sizeof(attributes));
-		if (other >= 0) {
-			size = sizeof(mine);
-			if (direct->calls->bpf_obj_get_info_by_fd(program, &mine, &size) == 0) {
-				size = sizeof(theirs);
-				same = direct->calls->bpf_obj_get_info_by_fd(other, &theirs, &size) == 0 &&
-				       memcmp(mine.tag, theirs.tag, sizeof(mine.tag)) == 0;
-			}
-			close(other);
-		}
+	attributes.prog_id = linked;
+	other = (int)syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &attributes, sizeof(attributes));
+	if (other < 0)
+		return 0;
+	if (direct->calls->bpf_obj_get_info_by_fd(program, &mine, &size) == 0) {
+		size = sizeof(theirs);
+		same = direct->calls->bpf_obj_get_info_by_fd(other, &theirs, &size) == 0 &&
+		       memcmp(mine.tag, theirs.tag, sizeof(mine.tag)) == 0;
 	}
-	close(link);
-	return same;
+	close(other);
+	return same ? linked : 0;
 }
 
 /* Links of LSM programs cannot be updated: the new one stands beside the old one before that goes. */
@@ -130,7 +139,7 @@ static int attach(struct clinux_direct *direct, struct bpf_program *program)
 
 	link_pin(direct, name, "", pin, sizeof(pin));
 	link_pin(direct, name, "_next", fresh, sizeof(fresh));
-	if (is_same_program(direct, pin, direct->calls->bpf_program__fd(program)))
+	if (same_program(direct, pin, direct->calls->bpf_program__fd(program)))
 		return 0;
 	link = direct->calls->bpf_program__attach(program);
 	if (!link)
@@ -184,12 +193,41 @@ int clinux_direct_detach(struct clinux_direct *direct, enum clinux_direct_class 
 	return 0;
 }
 
-int direct_guard(struct clinux_direct *direct)
+/*
+ * Of each program the one that is to run: where `attach` keeps a link, the one that an earlier broker has loaded. The copy of
+ * it that is loaded here is attached to nothing.
+ */
+static int guard_programs(struct clinux_direct *direct)
 {
 	struct postern_direct_control *control = direct->control;
 	struct bpf_program *program = NULL;
+	__u32 count = 0;
+
+	while ((program = direct->calls->bpf_object__next_program(direct->object, program))) {
+		const int number = direct->calls->bpf_program__fd(program);
+		char pin[PATH_MAX + 64];
+		struct bpf_prog_info info;
+		__u32 size = sizeof(info);
+		__u32 kept;
+
+		if (!direct->calls->bpf_program__autoload(program))
+			continue;
+		memset(&info, 0, sizeof(info));
+		if (count >= POSTERN_DIRECT_GUARDED || direct->calls->bpf_obj_get_info_by_fd(number, &info, &size) != 0)
+			return -ENOSPC;
+		link_pin(direct, direct->calls->bpf_program__name(program), "", pin, sizeof(pin));
+		kept = same_program(direct, pin, number);
+		control->guarded_programs[count++] = kept ? kept : info.id;
+	}
+	control->guarded_programs_count = count;
+	return 0;
+}
+
+int direct_guard(struct clinux_direct *direct)
+{
+	struct postern_direct_control *control = direct->control;
 	struct stat folder;
-	uint32_t count = 0;
+	int error;
 
 	if (stat(direct->pins, &folder) != 0)
 		return -errno;
@@ -203,19 +241,9 @@ int direct_guard(struct clinux_direct *direct)
 		control->guarded_maps[i] = info.id;
 	}
 	control->guarded_maps_count = DIRECT_MAPS;
-	while ((program = direct->calls->bpf_object__next_program(direct->object, program))) {
-		struct bpf_prog_info info;
-		__u32 size = sizeof(info);
-
-		if (!direct->calls->bpf_program__autoload(program))
-			continue;
-		memset(&info, 0, sizeof(info));
-		if (count >= POSTERN_DIRECT_GUARDED ||
-		    direct->calls->bpf_obj_get_info_by_fd(direct->calls->bpf_program__fd(program), &info, &size) != 0)
-			return -ENOSPC;
-		control->guarded_programs[count++] = info.id;
-	}
-	control->guarded_programs_count = count;
+	error = guard_programs(direct);
+	if (error != 0)
+		return error;
 	/* As the kernel numbers devices: major << 20 | minor. */
 	control->pins_device = major(folder.st_dev) << 20 | minor(folder.st_dev);
 	control->pins_inode = folder.st_ino;

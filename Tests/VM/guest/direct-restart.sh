@@ -94,6 +94,8 @@ is "what is listed" "$(cut -d ' ' -f 2- <<<"$out")" "one $holder live direct"
 does holder 4096 pread one
 finish
 
+# The numbers of the programs, which root is refused.
+read -ra guarded < <("$programs/reach")
 begin "changed programs take the place of the old ones without a gap"
 broker_stop
 direct_start --kernel-programs "$programs/changed.bpf.o"
@@ -106,6 +108,14 @@ tell stranger count pread
 postern_as root revoke --object one
 allowed "the revoke"
 does holder EKEYREVOKED pread one
+finish
+
+begin "and those that did not change, which stay, are guarded as before"
+[ "${#guarded[@]}" -gt 20 ] || wrong "root was refused ${#guarded[@]} programs"
+read -r there given < <("$programs/reach" "${guarded[@]}")
+[ "$there" -gt 0 ] || wrong "none of the earlier programs stays: nothing is shown"
+is "how many of $there earlier programs root gets" "$given" 0
+echo "($there of ${#guarded[@]} stay)"
 finish
 
 begin "programs of another layout: no path direct, said clearly, and what was held is enforced"
