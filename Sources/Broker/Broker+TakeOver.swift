@@ -74,7 +74,7 @@ extension Broker {
       let kernel = try DirectKernel(
         objectFile: configuration.direct.objectFile, pins: configuration.direct.pins,
         capacity: configuration.direct.capacity)
-      try tryOut(kernel, needsSockets: needsSockets)
+      try tryOut(kernel, needsSockets: needsSockets, pins: configuration.direct.pins)
       return .success(
         BPFEntity(table, kernel: kernel) { (process) throws(SystemError) in
           try Broker.kernelName(of: process, kernel)
@@ -84,10 +84,18 @@ extension Broker {
 
   /// The trial is on a socket. Every hook costs every process of the machine something: those that no grant needs are let
   /// go again, one after the other (each waits for every task, kernel/rcu/tasks.h); the others stand before the first open.
-  private static func tryOut(_ kernel: DirectKernel, needsSockets: Bool) throws(DirectKernel.Failure) {
-    try kernel.attach(.files)
-    try kernel.attach(.sockets)
-    try kernel.tryOut()
+  private static func tryOut(
+    _ kernel: DirectKernel, needsSockets: Bool, pins: String
+  ) throws(DirectKernel.Failure) {
+    do throws(DirectKernel.Failure) {
+      try kernel.attach(.files)
+      try kernel.attach(.sockets)
+      try kernel.tryOut()
+    } catch {
+      // Nothing rests on what has just been attached, or on what the kernel never asks.
+      if !kernel.isInherited || DirectObstacle.asksNoPrograms { try? DirectKernel.unload(pins: pins) }
+      throw error
+    }
     guard !kernel.isInherited, !needsSockets else { return }
     try? kernel.detach(.sockets)
   }
@@ -202,7 +210,8 @@ extension Broker {
       direct.end(found, of: process, as: state)
       // What it has begun had passed.
       noteFormerHolder(
-        found.record.object, inherited.applicationNames[found.record.application] ?? "", process, path: .direct)
+        found.record.object, inherited.applicationNames[found.record.application] ?? "", process, path: .direct,
+        mayBeMapped: found.options.contains(.mmap))
     }
     guard found.record.state == .live else {
       return end(found.record.state == .departed ? .dropped : found.record.state)

@@ -8,7 +8,19 @@ enum DirectObstacle: Error, Sendable, Hashable {
   case failed(String)
 
   /// Looked into now: a broker that has confined itself cannot try any more what the kernel lets in.
-  init(_ failure: DirectKernel.Failure) { self = .failed(Self.text(failure)) }
+  init(_ failure: DirectKernel.Failure) {
+    self = .failed(Self.text(failure, modules: Self.securityModules, inTheWay: DirectKernel.obstacle))
+  }
+
+  /// The kernel loads and attaches programs, and never asks one.
+  static var asksNoPrograms: Bool { securityModules.map { !asksPrograms($0) } ?? false }
+
+  /// As the kernel lists them; nil: it cannot be read.
+  private static var securityModules: String? {
+    (try? ProcFile.read("/sys/kernel/security/lsm", limit: 256)).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  private static func asksPrograms(_ modules: String) -> Bool { modules.split(separator: ",").contains("bpf") }
 
   var text: String {
     switch self {
@@ -18,7 +30,12 @@ enum DirectObstacle: Error, Sendable, Hashable {
     }
   }
 
-  private static func text(_ failure: DirectKernel.Failure) -> String {
+  /// - Parameters:
+  ///   - modules: the kernel's security modules.
+  ///   - inTheWay: what keeps it from loading any program.
+  static func text(
+    _ failure: DirectKernel.Failure, modules: String?, inTheWay obstacle: () -> DirectKernel.Failure?
+  ) -> String {
     let error = SystemError.symbol(of: failure.errno)
     switch failure.stage {
     case .library: return "\(failure.detail): install libbpf (Debian: apt-get install libbpf1)"
@@ -34,24 +51,25 @@ enum DirectObstacle: Error, Sendable, Hashable {
     case .layout:
       return "another version of Postern has left its maps pinned: `postern doctor --unload` as root removes them, and "
         + "with them what its programs enforce"
-    case .load, .attach: return kernelText(failure, error)
-    case .trial: return "the kernel's programs were tried, and \(failure.detail) (\(error))"
+    case .load, .attach, .trial: return kernelText(failure, error, modules, obstacle)
     }
   }
 
   /// Whether the kernel could do it at all says more than the errno of one program.
-  private static func kernelText(_ failure: DirectKernel.Failure, _ error: String) -> String {
-    let modules = (try? ProcFile.read("/sys/kernel/security/lsm", limit: 256)).map {
-      String(decoding: $0, as: UTF8.self)
-    }
+  private static func kernelText(
+    _ failure: DirectKernel.Failure, _ error: String, _ modules: String?, _ obstacle: () -> DirectKernel.Failure?
+  ) -> String {
+    let tried = "the kernel's programs were tried, and \(failure.detail) (\(error))"
     guard let modules else {
-      return "loading was refused (\(error), \(failure.detail)); /sys/kernel/security/lsm cannot be read: "
-        + "mount -t securityfs securityfs /sys/kernel/security"
+      return (failure.stage == .trial ? tried : "loading was refused (\(error), \(failure.detail))")
+        + "; /sys/kernel/security/lsm cannot be read: mount -t securityfs securityfs /sys/kernel/security"
     }
-    if !modules.split(separator: ",").contains("bpf") {
+    // Such a kernel loads and attaches them all the same, and they come to light at the trial.
+    if !asksPrograms(modules) {
       return "`bpf` is not among the kernel's security modules (\(modules)): boot with lsm=\(modules),bpf"
     }
-    if let obstacle = DirectKernel.obstacle() {
+    if failure.stage == .trial { return tried }
+    if let obstacle = obstacle() {
       return "the kernel has BPF LSM and refuses its programs: loading \(obstacle.detail) fails with "
         + "\(SystemError.symbol(of: obstacle.errno)); a hypervisor, a lockdown mode or a missing capability forbids it"
     }
