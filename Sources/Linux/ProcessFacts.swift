@@ -15,6 +15,7 @@ public struct ProcessFacts: Sendable {
   public var effectiveUID: UInt32?
   public var effectiveGID: UInt32?
   public var groups: [UInt32] = []
+  /// Of any of its threads: one that is traced does for its tracer whatever the process may do. 0: none.
   public var tracer: Int32?
   public var parent: Int32?
   public var executable: File?
@@ -23,11 +24,13 @@ public struct ProcessFacts: Sendable {
   public var cgroup: String?
   public var pidNamespace: File?
   public var networkNamespace: File?
+  private var threads: Int32?
 
   /// Reads what can be read; what cannot stays nil.
   public init(of pid: Int32) {
     let root = "/proc/\(pid)"
     if let status = try? ProcFile.read(root + "/status") { read(status: status) }
+    if tracer == 0, threads != 1 { tracer = ProcessFacts.tracer(ofThreadsIn: root + "/task") }
     executable = ProcessFacts.identity(root + "/exe")
     executablePath = try? ProcFile.readLink(root + "/exe")
     if let text = try? ProcFile.read(root + "/cgroup") { cgroup = ProcessFacts.unifiedCgroup(text) }
@@ -41,6 +44,29 @@ public struct ProcessFacts: Sendable {
     return File(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
   }
 
+  /// More threads are not looked at, because everybody waits for it; whether one has a tracer is not known then.
+  static let threadLimit = 1024
+
+  /// The first tracer that one of the threads has, or 0; nil where that cannot be found out.
+  private static func tracer(ofThreadsIn folder: String) -> Int32? {
+    guard let threads = try? RegularFile.paths(in: folder, suffix: ""), (1...threadLimit).contains(threads.count) else {
+      return nil
+    }
+    for thread in threads {
+      var facts = ProcessFacts()
+      do throws(SystemError) { facts.read(status: try ProcFile.read(thread + "/status")) } catch {
+        // It has ended.
+        guard error.errno == ENOENT || error.errno == ESRCH else { return nil }
+        continue
+      }
+      guard let tracer = facts.tracer else { return nil }
+      if tracer != 0 { return tracer }
+    }
+    return 0
+  }
+
+  private init() {}
+
   private mutating func read(status: [UInt8]) {
     for line in status.split(separator: UInt8(ascii: "\n")) {
       let words = line.split { $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: " ") }
@@ -51,6 +77,7 @@ public struct ProcessFacts: Sendable {
       switch String(decoding: key, as: UTF8.self) {
       case "PPid:": parent = number(1)
       case "TracerPid:": tracer = number(1)
+      case "Threads:": threads = number(1)
       case "Uid:": effectiveUID = number(2)
       case "Gid:": effectiveGID = number(2)
       case "Groups:": groups = words.dropFirst().compactMap { UInt32(String(decoding: $0, as: UTF8.self)) }

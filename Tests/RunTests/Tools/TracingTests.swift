@@ -30,6 +30,37 @@ struct TracingTests {
     }
   }
 
+  @Test func `a program is refused though only another of its threads has a tracer`() throws {
+    // A child traces the thread; the one that binds is left alone.
+    let program = """
+      import ctypes, os, threading, time
+      c = ctypes.CDLL(None)
+      c.prctl(0x59616d61, ctypes.c_ulong(2 ** 64 - 1))
+      thread = threading.Thread(target=lambda: time.sleep(20), daemon=True)
+      thread.start()
+      child = os.fork()
+      if child == 0:
+        traced = c.ptrace(0x4206, thread.native_id, None, None) == 0
+        print("traced" if traced else "not traced", flush=True)
+        time.sleep(10)
+        os._exit(0)
+      time.sleep(1)
+      try:
+        \(Self.bind)
+      finally:
+        os.kill(child, 9)
+      """
+    try run { (scene: Scene, _: LoopDisks) throws in
+      let bound = try scene.runToEnd("python3", "-c", program)
+      #expect(bound.output == "traced\n" && bound.errors.contains("PermissionError"), "\(bound)")
+      #expect(Set(try scene.refusals(of: "web").map(\.detail)) == ["tracer"])
+    }
+    try run(application: ", traceable: true") { (scene: Scene, _: LoopDisks) throws in
+      let bound = try scene.runToEnd("python3", "-c", program)
+      #expect(bound.output == "traced\nbound\n", "\(bound)")
+    }
+  }
+
   @Test func `strace and gdb work inside where the policy lets the program be traced`() throws {
     try run(application: ", traceable: true") { scene, disks in
       let traced = try scene.runToEnd("strace", "-f", "-e", "trace=bind", "python3", "-c", Self.bind)
