@@ -55,8 +55,8 @@ import Testing
     try Scene.run(RingPolicies.image()) { scene in
       let process = try scene.start("library-ring-count", arguments: ["image"])
       #expect(try process("open") == "0")
-      try process.tell("beside 200000")
-      #expect(process.heard(within: 60) == "200000")
+      try process.tell("beside 100000")
+      #expect(process.heard(within: 60) == "100000")
     }
   }
 
