@@ -312,14 +312,7 @@ extension Broker {
         cause: "association \(association.rawValue) is not the asker's on the path direct or ring", sender: sender,
         path: .direct)
     }
-    associationOwners[association]?.opens -= 1
-    if owner.opens <= 1 {
-      ended(
-        entity.drop(AssociationSelector(association: association), as: .dropped), cause: .closed,
-        reason: .notAssociated)
-    } else {
-      emptyRing(ring, of: association)
-    }
+    giveUp(ring, of: association, reason: .notAssociated)
     answer(connection, id, .done)
   }
 

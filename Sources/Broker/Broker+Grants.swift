@@ -153,8 +153,11 @@ extension Broker {
     }
   }
 
+  /// An association that came to nothing. One that its process had already, which a second open only adds to, ends with all that
+  /// there is of it: nobody would find that otherwise once its record is dropped.
   func undo(_ association: AssociationRecord) {
-    _ = entity.drop(AssociationSelector(association: association.id), as: .dropped)
+    let dropped = entity.drop(AssociationSelector(association: association.id), as: .dropped)
+    if associationOwners[association.id] != nil { ended(dropped, cause: .closed, reason: .undecidable) }
     // Whoever has ended or executed meanwhile may be nobody's entry, with whose end this would go.
     forgetEvidence(of: association.process)
   }

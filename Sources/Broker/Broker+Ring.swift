@@ -91,9 +91,8 @@ extension Broker {
   /// The record is on disk: the object goes into its slot.
   func fill(_ ring: UInt64, _ association: AssociationID, _ grant: PendingGrant, for connection: ControlConnection) {
     guard let use = ringUses[ring], case .recording = use.stage, let owner = associationOwners[association] else {
-      // Revoked meanwhile; or its hand has ended, and there is nothing to be associated with.
-      ended(
-        entity.drop(AssociationSelector(association: association), as: .dropped), cause: .closed, reason: .undecidable)
+      // Revoked meanwhile; or its hand has ended, and there is no ring to be associated with.
+      giveUp(ring, of: association, reason: .undecidable)
       return answer(connection, grant.request, .refused(RefusedReply(Refusal(.revoked))))
     }
     do {
@@ -122,7 +121,7 @@ extension Broker {
           rangeLength: use.range?.length ?? 0, opcodes: use.opcodes.rawValue, ring: use.id)))
   }
 
-  /// There was an association, and its record says so; it ends without having been of use.
+  /// There was an association, and its record says so; it ends without having been of use, but for other rings of it.
   func couldNotFill(_ use: RingUse, _ why: String) {
     guard case .filling(let waiting, let request) = use.stage else { return }
     let refusal = Refusal(.refused, detail: .pathUnavailable)
@@ -132,10 +131,7 @@ extension Broker {
     refused.uid = use.uid
     _ = journal.submit(refused, durability: .none)
     use.stage = .filled
-    if let association = use.association {
-      ended(
-        entity.drop(AssociationSelector(association: association), as: .dropped), cause: .closed, reason: .undecidable)
-    }
+    if let association = use.association { giveUp(use.id, of: association, reason: .undecidable) }
     if let connection = connections[waiting] { answer(connection, request, .refused(RefusedReply(refusal))) }
   }
 

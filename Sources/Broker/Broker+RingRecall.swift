@@ -36,6 +36,8 @@ extension Broker {
     case (.refused(let refusal), .filling):
       use.outcome = .recalled
       couldNotFill(use, refusal.text)
+    // The hand waits for the order to empty it.
+    case (.unknown, .filling): couldNotFill(use, "it is not known whether the object came into the ring")
     case (.recalled, _): heardRecalled(use)
     case (.embodimentRecalled, _):
       embodimentEnded(use)
@@ -43,7 +45,7 @@ extension Broker {
     case (.stuck(let errno), _):
       stuck(use, "what is in the ring cannot be made useless: \(SystemError.symbol(of: errno))")
     // Said before it heard that the ring is to be emptied.
-    case (.prepared, _), (.given, _), (.refused, _): break
+    case (.prepared, _), (.given, _), (.refused, _), (.unknown, _): break
     }
   }
 
@@ -72,18 +74,35 @@ extension Broker {
     } catch { handEnded(use) }
   }
 
+  /// One ring, or one descriptor of the path direct, of an association is given up; with the last one that ends.
+  func giveUp(_ ring: UInt64, of association: AssociationID, reason: Reason) {
+    guard let owner = associationOwners[association] else { return }
+    associationOwners[association]?.opens -= 1
+    if owner.opens <= 1 {
+      ended(
+        entity.drop(AssociationSelector(association: association), as: .dropped), cause: .closed, reason: reason)
+    } else {
+      emptyRing(ring, of: association)
+    }
+  }
+
   /// One of several rings of a process with the same object is given up: the association and the others stay.
   ///
   /// - Parameter id: 0, or one that is not this association's: nothing happens.
-  func emptyRing(_ id: UInt64, of association: AssociationID) {
+  private func emptyRing(_ id: UInt64, of association: AssociationID) {
     guard let use = ringUses[id], use.association == association, case .filled = use.stage else { return }
-    // A socket of the ring's own goes with it; another ring of this association can have the same one.
+    leaveSession(use)
+    let keepsSocket = use.session.object is SocketObject && !use.session.users.isEmpty
+    empty(use, keepsSocket: keepsSocket, patience: Self.ringPatience)
+  }
+
+  /// A socket of the ring's own goes with it; another ring of this association can have the same one.
+  private func leaveSession(_ use: RingUse) {
+    guard let association = use.association else { return }
     let isShared = ringUses.values.contains { other in
       other !== use && other.association == association && other.session === use.session
     }
     if !isShared { use.session.users.remove(association) }
-    let keepsSocket = use.session.object is SocketObject && !use.session.users.isEmpty
-    empty(use, keepsSocket: keepsSocket, patience: Self.ringPatience)
   }
 
   private func keepsForOthers(_ use: RingUse, _ record: AssociationRecord, _ cause: DropCause) -> Bool {
@@ -107,7 +126,10 @@ extension Broker {
     case .preparing:
       abandon(use)
       if let asker = use.asker { refuse(asker, Refusal(.undecidable), "the ring's hand has ended") }
-    case .recording, .refused: forget(use)
+    case .recording:
+      leaveSession(use)
+      forget(use)
+    case .refused: forget(use)
     // Each ends the association, which comes back here to empty the ring.
     case .filling: couldNotFill(use, "the ring's hand has ended")
     case .filled:

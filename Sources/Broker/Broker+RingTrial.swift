@@ -56,11 +56,15 @@ extension Broker {
   func tryRings() {
     switch ringHands {
     case .some(let hands):
-      do throws(SystemError) { ringObstacle = try Self.trial(hands, direct?.kernel) } catch {
-        ringObstacle = Self.text(of: error)
-      }
+      ringObstacle = Self.obstacle { () throws(SystemError) in try Self.trial(hands, direct?.kernel, ofDisk: false) }
+      guard ringObstacle == nil else { return }
+      ringDiskObstacle = Self.obstacle { () throws(SystemError) in try Self.trial(hands, direct?.kernel, ofDisk: true) }
     case .none: break
     }
+  }
+
+  private static func obstacle(_ trial: () throws(SystemError) -> String?) -> String? {
+    do throws(SystemError) { return try trial() } catch { return text(of: error) }
   }
 
   private static func text(of error: SystemError) -> String {
@@ -69,9 +73,9 @@ extension Broker {
       ? "the kernel has no io_uring" : "the kernel lets nobody make a ring (\(error)); see kernel.io_uring_disabled"
   }
 
-  /// A ring of our own with a socket in it: one request that is granted, one that is not, one after it was emptied.
+  /// A ring of our own with a socket or a disk in it: one request that is granted, one that is not, one after it was emptied.
   private static func trial(
-    _ hands: borrowing RingHands, _ kernel: DirectKernel?
+    _ hands: borrowing RingHands, _ kernel: DirectKernel?, ofDisk: Bool
   ) throws(SystemError) -> String? {
     let ring = try ClientRing(entries: 8)
     // Not from this process, which nobody may reach into, but from one that is guarded as a holder of the path direct is.
@@ -81,21 +85,41 @@ extension Broker {
       if let kernel {
         try kernel.noteHolder(standIn.pidfd, try kernel.identity(standIn.pidfd), traceable: false)
       }
-      outcome = .success(try trial(hands, ring, of: standIn.pidfd))
+      outcome = .success(
+        ofDisk ? try trialOfDisk(hands, ring, of: standIn.pidfd) : try trialOfSocket(hands, ring, of: standIn.pidfd))
     } catch { outcome = .failure(error) }
     standIn.end()
     return try outcome.get()
   }
 
-  private static func trial(
+  private static func trialOfSocket(
     _ hands: borrowing RingHands, _ ring: ClientRing, of application: borrowing Descriptor
   ) throws(SystemError) -> String? {
     let pair = try MessageSocket.pair()
+    let sent = [UInt8]([1]).withRawSpan { span in try? MessageSocket.send(pair.second.rawValue, span) }
+    guard case .ready? = sent else { return "a socket pair does not work" }
+    return try trial(hands, ring, of: application, .socket, pair.first, granted: .receive, refused: .send, length: 1)
+  }
+
+  private static func trialOfDisk(
+    _ hands: borrowing RingHands, _ ring: ClientRing, of application: borrowing Descriptor
+  ) throws(SystemError) -> String? {
+    let length = 512
+    let file = try RingDevice.trialFile(length: length)
+    let embodiment = RingOrder.Embodiment.disk(offset: 0, length: UInt64(length), writable: false)
+    return try trial(hands, ring, of: application, embodiment, file, granted: .read, refused: .write, length: length)
+  }
+
+  private static func trial(
+    _ hands: borrowing RingHands, _ ring: ClientRing, of application: borrowing Descriptor,
+    _ embodiment: RingOrder.Embodiment, _ object: borrowing Descriptor, granted: RingOpcode, refused: RingOpcode,
+    length: Int
+  ) throws(SystemError) -> String? {
     let limit = Clock.boottime() + 5_000_000_000
+    let opcodes = RingOpcodes(rawValue: 1 << UInt64(granted.rawValue))
     let hand = try hands.hand(
-      RingOrder(
-        ring: ring.number, embodiment: .socket, opcodes: RingOpcodes(for: OperationSet(.receive)), deadline: limit),
-      application: application, object: pair.first)
+      RingOrder(ring: ring.number, embodiment: embodiment, opcodes: opcodes, deadline: limit),
+      application: application, object: object)
     switch try hand.next(until: limit) {
     case .prepared: break
     case .refused(let refusal): return refusal.text
@@ -103,23 +127,21 @@ extension Broker {
     }
     try hand.give()
     guard case .given = try hand.next(until: limit) else { return "a ring was not filled" }
-    let sent = [UInt8]([1]).withRawSpan { span in try? MessageSocket.send(pair.second.rawValue, span) }
-    guard case .ready? = sent else { return "a socket pair does not work" }
-    let bytes = try RingParcel([0], destination: nil)
+    let bytes = try RingParcel([UInt8](repeating: 0, count: length), destination: nil)
     func result(_ opcode: RingOpcode) throws(SystemError) -> Int32? {
       var request = ClientRing.Request(opcode, userData: 1)
       request.address = bytes.address
-      request.length = 1
+      request.length = UInt32(length)
       guard try ring.push(request) else { return nil }
       try ring.submit()
       try ring.wait(nanoseconds: 1_000_000_000)
       return ring.take()?.result
     }
-    guard try result(.receive) == 1 else { return "a granted request on a ring failed" }
-    guard try result(.send) == -ErrorCode.accessDenied else { return "a request that is not granted was not refused" }
+    guard try result(granted) == Int32(length) else { return "a granted request on a ring failed" }
+    guard try result(refused) == -ErrorCode.accessDenied else { return "a request that is not granted was not refused" }
     try hand.recall(deadline: limit)
     guard case .recalled = try hand.next(until: limit) else { return "a ring could not be emptied" }
-    guard try result(.receive) == -ErrorCode.badDescriptor else { return "an emptied ring still has its object" }
+    guard try result(granted) == -ErrorCode.badDescriptor else { return "an emptied ring still has its object" }
     return nil
   }
 
@@ -127,7 +149,11 @@ extension Broker {
     switch ringObstacle {
     case nil:
       row("path ring", .works, "one allowed and one refused request behaved so, and none after the ring was emptied")
-    case .some(let why): row("path ring", .refused, why)
+    case .some(let why): return row("path ring", .refused, why)
+    }
+    switch ringDiskObstacle {
+    case nil: row("path ring for disks", .works, "the same with a loop device")
+    case .some(let why): row("path ring for disks", .refused, why)
     }
   }
 
@@ -138,6 +164,7 @@ extension Broker {
         let limits = try? LimitSet(object, narrowedBy: grant),
         let obstacle = object.ringObstacle(
           grant, operations: limits.effective(grant.operations), sendTo: limits.sendTo)
+          ?? (object.kind == .disk && ringObstacle == nil ? ringDiskObstacle : nil)
       else { continue }
       row("path ring, \(grant.application) on \(grant.object)", .refused, obstacle)
     }

@@ -91,6 +91,8 @@ public final class Broker {
   let ringHands: RingHands?
   /// Why nothing can be put into a ring, as a trial showed; nil: it works.
   var ringObstacle: String?
+  /// Why no disk can, where other things can.
+  var ringDiskObstacle: String?
   var ringUses: [UInt64: RingUse] = [:]
   var nextRing: UInt64 = 1
   /// Who left a socket that others kept in their rings, by session.

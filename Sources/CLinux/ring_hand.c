@@ -94,9 +94,14 @@ void ring_hand_run(struct ring_hand *hand)
 		is_given = 1;
 		/* However long it takes: afterwards it is known whether there is something to take back. */
 		outcome = ring_see_through(hand, &running, &deadline, &said);
-		if (outcome.stage != 0 && deadline == 0)
+		if (deadline != 0)
+			break;
+		/* Who is killed while he waits for the ring's lock ends after the call has done its work. */
+		if (outcome.error == ECHILD)
+			ring_answer(hand, CLINUX_RING_UNKNOWN, outcome);
+		else if (outcome.stage != 0)
 			return refuse(hand, outcome);
-		if (deadline == 0)
+		else
 			ring_answer(hand, CLINUX_RING_GIVEN, outcome);
 	}
 	if (!is_given)

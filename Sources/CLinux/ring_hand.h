@@ -50,7 +50,7 @@ struct ring_running {
 uint64_t ring_now(void);
 void ring_pause(long nanoseconds);
 int ring_step_start(struct ring_hand *hand, ring_step *run, struct ring_running *out);
-/* 1: it has ended, and `outcome` is how; 0: not before the deadline (0: none). */
+/* 1: it has ended, and `outcome` is how, ECHILD where it was killed; 0: not before the deadline (0: none). */
 int ring_step_finish(struct ring_running *running, uint64_t deadline, uint32_t stage, struct ring_outcome *outcome);
 /* Runs a step to its end; one that takes too long is killed, which works once the ring's lock is free. */
 struct ring_outcome ring_step_run(struct ring_hand *hand, ring_step *what, uint64_t deadline, uint32_t stage);

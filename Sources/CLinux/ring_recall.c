@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -71,15 +72,28 @@ static struct ring_outcome withdraw(struct ring_hand *hand)
 }
 
 /*
+ * The kernel has a filter on a tcp socket put there by nobody without CAP_NET_ADMIN, which an ordinary user's broker lacks. It keeps
+ * whoever has a listener's descriptor from listening again; who has it in a ring has no request for that.
+ */
+static int is_ended_listener(int fd)
+{
+	int type = 0, listens = 1;
+	socklen_t size = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens;
+}
+
+/*
  * Once more after a grace period, by which the packets are in the queue that passed the former filter a moment ago
  * (net/core/filter.c). It takes some milliseconds, which a broker with many sockets would not have.
  */
 static int recall_socket(int fd)
 {
-	if (clinux_socket_recall(fd) < 0 || syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0 ||
-	    clinux_socket_recall(fd) < 0)
-		return errno;
-	return 0;
+	if (clinux_socket_recall(fd) == 0 && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0 &&
+	    clinux_socket_recall(fd) == 0)
+		return 0;
+	return errno == EPERM && is_ended_listener(fd) ? 0 : errno;
 }
 
 /* What is in the slot is made useless where it is: 0, or an errno. */

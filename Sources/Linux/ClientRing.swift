@@ -99,13 +99,13 @@ public final class ClientRing: Sendable {
     return true
   }
 
-  /// io_uring_enter(2): hands over what was pushed.
+  /// io_uring_enter(2): hands over what was pushed, also what is behind a request that was refused at once, with which a call ends.
   public func submit() throws(SystemError) {
     while true {
       // SAFETY: see `ring`.
       let result = unsafe clinux_ring_submit(ring)
-      if result == -EINTR { continue }
-      guard result >= 0 else { throw SystemError(errno: -result, operation: "io_uring_enter") }
+      if result == -EINTR || result > 0 { continue }
+      guard result == 0 else { throw SystemError(errno: -result, operation: "io_uring_enter") }
       return
     }
   }

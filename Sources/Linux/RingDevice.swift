@@ -1,10 +1,24 @@
 import CLinux
+import Glibc
 
 /// The loop device that stands for a disk in a ring, to take it back by where nobody else is left who could.
 public final class RingDevice: Sendable {
   private let descriptor: Descriptor
 
   init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+  /// A file in memory, for trying whether devices can be made of files.
+  public static func trialFile(length: Int) throws(SystemError) -> Descriptor {
+    let file = Descriptor(
+      adopting: Int32(
+        try retrying("memfd_create") {
+          // SAFETY: a literal.
+          unsafe Int(clinux_memory_file("postern-trial"))
+        }))
+    let number = file.rawValue
+    _ = try retrying("ftruncate") { Int(ftruncate(number, off_t(length))) }
+    return file
+  }
 
   /// Whoever has it finds a device of no size from then on; what was written has reached the object.
   ///

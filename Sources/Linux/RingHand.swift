@@ -38,6 +38,8 @@ public enum RingAnswer: Sendable, Hashable {
   case prepared(device: Int32)
   /// The object is in its slot.
   case given
+  /// Whether it is cannot be told: the ring is to be emptied.
+  case unknown
   /// The hand ends.
   case refused(RingRefusal)
   /// No request can use the object any more; the hand ends.
@@ -60,6 +62,8 @@ public struct RingRefusal: Sendable, Hashable {
     case CLINUX_RING_TAKE.rawValue:
       return "the kernel does not let the broker take descriptor of the application (\(error))"
     case CLINUX_RING_POLLED.rawValue: return "the ring has a kernel thread of its own (IORING_SETUP_SQPOLL)"
+    // A restricted ring does not answer what it is any more.
+    case CLINUX_RING_PROBE.rawValue where errno == EACCES: return "the ring was enabled already, with restrictions"
     case CLINUX_RING_PROBE.rawValue: return "what was offered is no ring (\(error))"
     case CLINUX_RING_RESTRICT.rawValue where errno == EBADFD: return "the ring was enabled already"
     case CLINUX_RING_RESTRICT.rawValue where errno == EBUSY: return "the ring was restricted already"
@@ -88,7 +92,7 @@ public struct RingHand: ~Copyable, Sendable {
 
   init(_ socket: consuming Descriptor) { self.socket = socket }
 
-  /// Has the object put into its slot; `given` or `refused` follows.
+  /// Has the object put into its slot; `given`, `unknown` or `refused` follows.
   public borrowing func give() throws(SystemError) {
     try send(clinux_ring_command(kind: CLINUX_RING_GIVE.rawValue, is_shared: 0, deadline: 0))
   }
@@ -140,6 +144,7 @@ public struct RingHand: ~Copyable, Sendable {
     switch answer.kind {
     case CLINUX_RING_PREPARED.rawValue: return .ready(.prepared(device: answer.device))
     case CLINUX_RING_GIVEN.rawValue: return .ready(.given)
+    case CLINUX_RING_UNKNOWN.rawValue: return .ready(.unknown)
     case CLINUX_RING_REFUSED.rawValue: return .ready(.refused(RingRefusal(stage: answer.stage, errno: answer.error)))
     case CLINUX_RING_RECALLED.rawValue: return .ready(.recalled)
     case CLINUX_RING_EMBODIED.rawValue: return .ready(.embodimentRecalled)

@@ -14,6 +14,7 @@ extension RingObject {
     let (ring, isClosed) = current { ($0.ring, $0.isClosed) }
     guard !isClosed else { throw Self.closed }
     var taken = 0
+    var isOneComplete = false
     for submission in submissions {
       guard current({ $0.completed.count + $0.inFlight.count }) < Self.queueLimit else { break }
       guard submission.payload.count <= Bounds.payload, submission.operands.length <= Bounds.payload else {
@@ -26,6 +27,7 @@ extension RingObject {
         guard let operation = try operation(of: submission) else {
           // Waits for nothing that the kernel would have to tell.
           current { $0.completed.append(Completion(submission)) }
+          isOneComplete = true
           taken += 1
           continue
         }
@@ -37,9 +39,13 @@ extension RingObject {
       refused.result = -Int64(told.errno)
       refused.refusal = told.refusal
       current { $0.completed.append(refused) }
+      isOneComplete = true
       taken += 1
     }
-    if let ring { try submit(ring) }
+    if let ring {
+      if isOneComplete { try makeReadable(ring) }
+      try submit(ring)
+    }
     return taken
   }
 
@@ -48,14 +54,23 @@ extension RingObject {
       let (ring, isWaiting) = current { state in
         (state.ring, state.completed.isEmpty && state.inFlight.values.contains { $0.submitted != nil })
       }
-      if let ring { collect(ring, waiting: blocking && isWaiting ? 50_000_000 : nil) }
-      let taken = current { state in
+      if let ring { blocking && isWaiting ? waitForCompletion(on: ring) : collect(ring) }
+      let (taken, isMoreComplete) = current { state in
         let taken = Array(state.completed.prefix(capacity))
         state.completed.removeFirst(taken.count)
-        return taken
+        return (taken, !state.completed.isEmpty)
       }
-      if !taken.isEmpty || !blocking || !isWaiting { return taken }
+      if let ring, isMoreComplete {
+        try? makeReadable(ring)
+        try? submit(ring)
+      }
+      if !taken.isEmpty || !blocking || !isWaiting || ring == nil { return taken }
     }
+  }
+
+  /// Has the descriptor say that completions wait which are not the kernel's any more.
+  private func makeReadable(_ ring: ClientRing) throws(PosternError) {
+    try push(ClientRing.Request(.nop, userData: 0), on: ring)
   }
 
   /// nil: there is nothing to do.

@@ -52,7 +52,7 @@ extension RingObject {
     let number = try push(operation, for: nil, on: ring)
     try submit(ring)
     guard nonblocking else { return try result(of: number, on: ring) }
-    collect(ring, waiting: nil)
+    collect(ring)
     if let result = current({ $0.finished.removeValue(forKey: number) }) { return result }
     // It waits: it is taken back, unless it ends first.
     var cancel = ClientRing.Request(.cancel, userData: 0)
@@ -85,7 +85,7 @@ extension RingObject {
     }
   }
 
-  private func push(_ request: ClientRing.Request, on ring: ClientRing) throws(PosternError) {
+  func push(_ request: ClientRing.Request, on ring: ClientRing) throws(PosternError) {
     while true {
       let pushed = state.withLock { _ in (try? ring.push(request)) ?? true }
       if pushed { return }
@@ -96,7 +96,7 @@ extension RingObject {
   func submit(_ ring: ClientRing) throws(PosternError) {
     do { try ring.submit() } catch {
       // Completions have to be collected first; what was pushed stays pushed.
-      if error.errno == ErrorCode.busy || error.errno == SystemError.wouldBlock { return collect(ring, waiting: nil) }
+      if error.errno == ErrorCode.busy || error.errno == SystemError.wouldBlock { return collect(ring) }
       throw .failed(errno: error.errno, text: "\(error)")
     }
   }
@@ -116,18 +116,38 @@ extension RingObject {
         try ring.wait()
         failure = nil
       } catch { failure = error }
-      take(ring) { $0.isCollecting = false }
+      take(ring)
       if let failure { throw .failed(errno: failure.errno, text: "\(failure)") }
     }
   }
 
-  /// Takes what has completed; where nobody does so already, waits for it for so many nanoseconds.
-  func collect(_ ring: ClientRing, waiting nanoseconds: Int64?) {
-    if let nanoseconds { try? ring.wait(nanoseconds: nanoseconds) }
-    take(ring) { _ in }
+  /// Takes what has completed, unless a thread is there that waits for it: what were taken from that before it is in the kernel, it
+  /// would wait for there in vain.
+  func collect(_ ring: ClientRing) {
+    let isOurs = current { state -> Bool in
+      guard !state.isCollecting else { return false }
+      state.isCollecting = true
+      return true
+    }
+    if isOurs { take(ring) }
   }
 
-  private func take(_ ring: ClientRing, _ also: (inout RingState) -> Void) {
+  /// Takes what has completed, and waits for it for a moment; or for whoever does so already. Returns without where there is a
+  /// completion of a submitted instruction.
+  func waitForCompletion(on ring: ClientRing) {
+    let isOurs = state.wait { state -> Bool? in
+      guard state.completed.isEmpty else { return false }
+      guard !state.isCollecting else { return nil }
+      state.isCollecting = true
+      return true
+    }
+    guard isOurs else { return }
+    try? ring.wait(nanoseconds: 50_000_000)
+    take(ring)
+  }
+
+  /// By the thread that has set `isCollecting`.
+  private func take(_ ring: ClientRing) {
     // Freed when the lock is free.
     var ended: [RingState.InFlight] = []
     current { state in
@@ -140,7 +160,7 @@ extension RingObject {
           state.finished[completion.userData] = completion.result
         }
       }
-      also(&state)
+      state.isCollecting = false
     }
     state.wake()
     ended.removeAll()

@@ -55,7 +55,8 @@ public final class RingObject: OpenedObject {
     // The kernel writes to the memory of what is under way until it has completed, which the broker's emptying sees to.
     let limit = Clock.monotonic() &+ 2_000_000_000
     while let ring = current({ $0.inFlight.isEmpty ? nil : $0.ring }), Clock.monotonic() < limit {
-      collect(ring, waiting: 20_000_000)
+      try? ring.wait(nanoseconds: 20_000_000)
+      collect(ring)
     }
     let (ring, former, abandoned) = current { state -> (ClientRing?, ClientRing?, [RingParcel]) in
       defer {
@@ -121,7 +122,7 @@ struct RingState: Sendable {
   var isRecovering = false
   /// Counts revalidations, so that threads which fail together ask once.
   var epoch: UInt64 = 0
-  /// One thread waits in the kernel; the others wait for it.
+  /// One thread takes what completes, or waits in the kernel for it; the others wait for that one.
   var isCollecting = false
   /// 0 is for requests whose completion nobody looks at.
   var nextNumber: UInt64 = 1

@@ -109,6 +109,7 @@ enum clinux_ring_answer_kind {
 	CLINUX_RING_RECALLED = 4, /* nothing holds the object any more; the hand ends */
 	CLINUX_RING_EMBODIED = 5, /* the ring could not be emptied in time; what is in it is of no use any more */
 	CLINUX_RING_STUCK = 6,	  /* neither: `error` is of recalling the embodiment */
+	CLINUX_RING_UNKNOWN = 7,  /* whether the object is in its slot cannot be told: it is to be recalled */
 };
 
 enum clinux_ring_stage {

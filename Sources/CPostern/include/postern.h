@@ -275,8 +275,9 @@ int postern_setsockopt(int fd, int level, int name, const void *value, socklen_t
  *   3. every request, also NOP, timeouts and cancellations, carries IOSQE_FIXED_FILE, with fd = slot where it is about the object.
  *
  * Requests that are not granted complete with -EACCES; after a revoke, expiry or the broker's end new ones with -EBADF, those
- * under way with -ECANCELED. After fork(2) a child must not use the ring (madvise(2) MADV_DONTFORK keeps it from it): it makes one
- * of its own and calls postern_ring_revalidate().
+ * under way with -ECANCELED or, where the socket was shut down first, as that says: a receive 0, an accept -EINVAL, a send -EPIPE.
+ * After fork(2) a child must not use the ring (madvise(2) MADV_DONTFORK keeps it from it): it makes one of its own and calls
+ * postern_ring_revalidate().
  */
 struct postern_ring {
 	uint64_t association; /* for postern_ring_close() */

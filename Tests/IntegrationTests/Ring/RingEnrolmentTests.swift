@@ -46,36 +46,55 @@ import Testing
       let owner = try scene.start("library-ring", arguments: [])
       let other = try scene.start("library-ring", arguments: [])
       _ = try owner("ring")
+      #expect(try owner("open image") == "0")
       let number = try owner("number")
       #expect(try other("open image \(number)") == "EKEYREJECTED refused")
-      #expect(try owner("do read") != "512")
+      #expect(try owner("do read") == "512")
     }
   }
 
-  /// Says whether the asker ended between the hand's answer and its association: that the order is on its way shows in the broker's
-  /// descriptors, the answer is waited for by time.
+  @Test func `a ring that a child has inherited and its parent has enrolled since is refused`() throws {
+    try Scene.run(RingPolicies.image()) { scene in
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      #expect(try process("inherit image") == "0")
+      #expect(try process("open image") == "0")
+      #expect(try process("offer") == "EKEYREJECTED refused")
+      let refusal = try scene.journal().last { $0.kind == "refusal" }
+      #expect(refusal?.message?.contains("enabled already") ?? false, "\(refusal?.message ?? "nothing")")
+      #expect(try scene.associations().map(\.pid) == [process.pid])
+      #expect(try process("do read") == "512")
+    }
+  }
+
+  /// It is the child's: the parent shares it, and has it no longer than the child has its association.
+  @Test func `a ring that a child has inherited and enrols ends with the child, for its parent too`() throws {
+    try Scene.run(RingPolicies.image()) { scene in
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      #expect(try process("inherit image") == "0")
+      #expect(try process("offer") == "0")
+      #expect(try scene.associations().allSatisfy { $0.pid != process.pid })
+      #expect(try process("do read") == "512")
+      #expect(try process("open image") == "EKEYREJECTED refused")
+      #expect(try process("leave-child") == "0")
+      #expect(try eventually { try process("do read") == "EBADF" })
+    }
+  }
+
+  /// Says whether the asker ended between the hand's answer and its association.
   private func killedWhilePrepared() throws -> Bool {
     var isReached = false
     try Scene.run(RingPolicies.image()) { scene in
-      let forker = try scene.ringHolders().forker
       let process = try scene.start("library-ring", arguments: [])
       _ = try process("ring")
       // A child keeps its connection, which so does not end together with it.
       try process.tell("later image")
       usleep(100_000)
-      let before = scene.descriptorCount
-      kill(forker, SIGSTOP)
-      try process.tell("open image")
-      // The asker, pinned; its object, twice; the hand's socket.
-      _ = eventually(within: 1) { scene.descriptorCount >= before + 5 }
-      usleep(100_000)
-      scene.signal(SIGSTOP)
-      kill(forker, SIGCONT)
-      _ = try eventually(within: 1) { try !scene.ringHolders().hands.isEmpty }
-      usleep(300_000)
-      kill(process.pid, SIGKILL)
-      process.waitForEnd()
-      scene.signal(SIGCONT)
+      try scene.whilePrepared(process, "open image") { () throws in
+        kill(process.pid, SIGKILL)
+        process.waitForEnd()
+      }
       let isEmpty = try eventually(within: 30) { try scene.ringHolders().hands.isEmpty }
       let holders = try scene.ringHolders()
       #expect(isEmpty, "\(holders)")

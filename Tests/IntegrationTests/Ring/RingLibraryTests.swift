@@ -50,6 +50,39 @@ import Testing
     }
   }
 
+  /// Whoever takes another thread's completion must not leave that thread in the kernel for good.
+  @Test func `a thread that asks for completions keeps no other from its own`() throws {
+    try Scene.run(RingPolicies.image()) { scene in
+      let process = try scene.start("library-ring-count", arguments: ["image"])
+      #expect(try process("open") == "0")
+      try process.tell("beside 100000")
+      #expect(process.heard(within: 60) == "100000")
+    }
+  }
+
+  @Test func `a batch on a disk completes each of its instructions`() throws {
+    try Scene.run(RingPolicies.image(object: ", access: read-write", operations: "read, write")) { scene in
+      let process = try scene.start("library-ring-count", arguments: ["image"])
+      #expect(try process("open") == "0")
+      let reads = Array(repeating: "64", count: 16).joined(separator: " ")
+      #expect(try process("batch") == "19: \(reads) 0 7 \(-EACCES) of 19")
+    }
+  }
+
+  @Test func `a batch on a socket completes as datagrams come, and what is left with the revoke`() throws {
+    try Scene.run(RingPolicies.udp()) { scene in
+      let process = try scene.start("library-ring-count", arguments: ["dns"])
+      #expect(try process("open") == "0")
+      #expect(try process("expect") == "3")
+      for text in ["one", "two"] {
+        try scene.sendDatagram(text)
+        #expect(try process("collect") == text)
+      }
+      #expect(try scene.postern("revoke", "--object", "dns").status == 0)
+      #expect(try process("collect") == "EKEYREVOKED revoked")
+    }
+  }
+
   @Test func `a child waits as little as its parent has said that a descriptor does`() throws {
     try Scene.run(RingPolicies.udp()) { scene in
       let process = try scene.start("library-ring-count", arguments: ["dns"])

@@ -22,6 +22,21 @@ import Testing
     }
   }
 
+  @Test func `a ring that is taken by somebody who may trace its holder works, and ends with the revoke`() throws {
+    try opened(RingPolicies.image(), "image") { (scene: Scene, process: Dialogue) throws in
+      let number = try process("number")
+      let stranger = try scene.start("library-ring", arguments: [])
+      _ = try stranger("ring")
+      #expect(try stranger("steal \(process.pid) \(number)") == "0")
+      #expect(try stranger("do read") == "512")
+      #expect(try stranger("do write") == "EACCES")
+      #expect(try scene.associations().map(\.pid) == [process.pid])
+      #expect(try scene.postern("revoke", "--object", "image").status == 0)
+      #expect(try stranger("do read") == "EBADF")
+      #expect(try scene.loopDevices() == 0)
+    }
+  }
+
   @Test func `nothing comes into a ring while there is no room for the record of its grant`() throws {
     try Scene.run(RingPolicies.image()) { scene in
       scene.killBroker()

@@ -47,8 +47,9 @@ import Testing
       let revoked = try scene.postern("revoke", "--object", "dns", "--timeout", "4")
       #expect(revoked.status == 0, "\(revoked.output)\(revoked.errors)")
       try scene.sendDatagram("late")
+      // ECANCELED where it is cancelled before it has found the socket shut down.
       let received = try process("unlock")
-      #expect(received == "0")
+      #expect(["0", "ECANCELED"].contains(received), "\(received)")
       #expect(try eventually { try process("do receive") == "EBADF" })
     }
   }

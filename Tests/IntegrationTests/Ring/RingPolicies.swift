@@ -126,6 +126,24 @@ extension Scene {
     return result
   }
 
+  /// Has `process` send an enrolment, and calls `body` when a hand has prepared its ring, which the stopped broker has not heard yet:
+  /// that the order is on its way shows in the broker's descriptors, the hand's answer is waited for by time.
+  func whilePrepared(_ process: Dialogue, _ line: String, _ body: () throws -> Void) throws {
+    let (forker, hands) = try ringHolders()
+    let before = descriptorCount
+    kill(forker, SIGSTOP)
+    try process.tell(line)
+    // The asker, pinned; the object; the hand's socket.
+    _ = eventually(within: 1) { descriptorCount >= before + 4 }
+    usleep(100_000)
+    signal(SIGSTOP)
+    defer { signal(SIGCONT) }
+    kill(forker, SIGCONT)
+    _ = try eventually(within: 1) { try ringHolders().hands.count > hands.count }
+    usleep(300_000)
+    try body()
+  }
+
   /// The processes that hold rings for this scene's broker: the one that forks, and its hands with their children.
   func ringHolders() throws -> (forker: Int32, hands: [Int32]) {
     func text(_ pid: Int32, _ name: String) -> String {
@@ -135,12 +153,14 @@ extension Scene {
     let all = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }.filter { pid in
       text(pid, "comm").hasPrefix("postern-rings") && text(pid, "environ").contains("POSTERN_TEST_FOLDER=\(folder)")
     }
-    func parent(_ pid: Int32) -> Int32? {
-      text(pid, "stat").split(separator: " ").dropFirst(3).first.flatMap { Int32($0) }
-    }
-    guard let forker = all.first(where: { pid in parent(pid).map { !all.contains($0) } ?? false }) else {
+    guard let forker = all.first(where: { pid in Scene.parent(of: pid).map { !all.contains($0) } ?? false }) else {
       throw HarnessFailure(description: "nobody holds rings")
     }
     return (forker, all.filter { $0 != forker })
+  }
+
+  static func parent(of pid: Int32) -> Int32? {
+    let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+    return stat?.split(separator: " ").dropFirst(3).first.flatMap { Int32($0) }
   }
 }

@@ -5,9 +5,10 @@
  *
  * Usage: library-ring-race SOCKET POSTERN OBJECT APPLICATION OPERATIONS KIND ADDRESS PORT ROUNDS ATTEMPTS [hold|twin]
  *   KIND  disk: reads; udp: receives, blocked, in workers and polled, while datagrams come; tcp: multishot accepts and polls
- *   hold  also keeps the ring's lock, with large reads of its own
+ *   hold  also keeps the ring's lock, with requests that go through many buffers
  *   twin  no broker: the program's own slot, emptied without a cancel
- * Prints: ATTEMPTS SUCCESSES LATE REVOKES, where LATE is to be 0.
+ * Prints: ATTEMPTS SUCCESSES LATE REVOKES HELD, where LATE is to be 0, and HELD is in how many rounds a register call waited for the
+ * lock, for two milliseconds at least.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,23 +21,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <postern.h>
 
 #define DEPTH 64
 #define OWN 2 /* user data of what is not about the object */
+#define BUFFERS 65535
 
 static struct io_uring ring;
 static struct sockaddr_in name;
 static const char *kind;
-static char *large;
+static char buffers[BUFFERS];
 static int holds, is_twin, twin_file;
 static atomic_int is_revoked, is_over;
-static atomic_long attempts, successes, late;
+/* The completions before this one were posted before the revoke returned. */
+static unsigned int revoked_at;
+static atomic_long attempts, successes, late, own_requests;
 static char memory[DEPTH][512];
 
 static void prepare(struct io_uring_sqe *entry, long number)
@@ -61,8 +65,8 @@ static void *hammer(void *nothing)
 {
 	long after = 0, number = 0;
 	int in_flight = 0;
-	unsigned int revoked_at = 0;
-	int knows = 0, loops = 0;
+	int knows = 0, loops = 0, has_success = 0;
+	unsigned int last_success = 0;
 
 	/* The twin's armed requests stay: it goes on for so long that what feeds them comes. */
 	while (after < 500 && (!knows || loops++ < 500)) {
@@ -84,15 +88,19 @@ static void *hammer(void *nothing)
 
 			if (!entry)
 				break;
-			io_uring_prep_read(entry, 1, large, 16 << 20, 0);
+			if (count % 2 == 0)
+				io_uring_prep_provide_buffers(entry, buffers, 1, BUFFERS, 1, 0);
+			else
+				io_uring_prep_remove_buffers(entry, BUFFERS, 1);
 			entry->user_data = OWN;
 			entry->flags |= IOSQE_FIXED_FILE;
 		}
 		io_uring_submit(&ring);
 		if (!knows && atomic_load(&is_revoked)) {
 			knows = 1;
-			/* Everything before this was posted before; what is posted from now on was after the revoke had returned. */
-			revoked_at = __atomic_load_n(ring.cq.ktail, __ATOMIC_ACQUIRE);
+			/* Taken before this thread has heard of it. */
+			if (has_success && (int)(last_success - revoked_at) >= 0)
+				atomic_fetch_add(&late, 1);
 		}
 		io_uring_wait_cqe_timeout(&ring, &completion, &time);
 		while (io_uring_peek_cqe(&ring, &completion) == 0) {
@@ -109,8 +117,14 @@ static void *hammer(void *nothing)
 				/* A multishot request tries again with each connection. */
 				if (completion->flags & IORING_CQE_F_MORE)
 					atomic_fetch_add(&attempts, 1);
+				if (is_success && !knows) {
+					has_success = 1;
+					last_success = *ring.cq.khead;
+				}
 				if (is_success && is_late)
 					atomic_fetch_add(&late, 1);
+			} else if (completion->res >= 0) {
+				atomic_fetch_add(&own_requests, 1);
 			}
 			io_uring_cqe_seen(&ring, completion);
 		}
@@ -162,6 +176,29 @@ static int update(unsigned int slot, int file, unsigned int count)
 	return (int)syscall(SYS_io_uring_register, ring.ring_fd, IORING_REGISTER_FILES_UPDATE, &wanted, count);
 }
 
+static long microseconds(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+/* 1: whoever makes a register call waits for the lock, which those requests hold. */
+static int is_held(void)
+{
+	for (int attempt = 0; attempt < 50; attempt++) {
+		long before = microseconds();
+
+		if (update(1, -1, 1) != 1)
+			return 0;
+		if (microseconds() - before >= 2000)
+			return atomic_load(&own_requests) > 0;
+		usleep(1000);
+	}
+	return 0;
+}
+
 static int open_twin(void)
 {
 	int slots[16], on = 1;
@@ -181,7 +218,7 @@ int main(int count, char **arguments)
 {
 	pthread_t feeder;
 	postern *connection = NULL;
-	long rounds, wanted, revokes = 0;
+	long rounds, wanted, revokes = 0, held = 0;
 
 	if (count < 11)
 		return 64;
@@ -194,7 +231,6 @@ int main(int count, char **arguments)
 	wanted = atol(arguments[10]);
 	holds = count > 11 && !strcmp(arguments[11], "hold");
 	is_twin = count > 11 && !strcmp(arguments[11], "twin");
-	large = mmap(NULL, 16 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (!is_twin && postern_connect(arguments[1], &connection) < 0)
 		return 69;
 	if (strcmp(kind, "disk"))
@@ -215,12 +251,12 @@ int main(int count, char **arguments)
 			fprintf(stderr, "round %ld: %s\n", round, strerror(-result));
 			return 1;
 		}
-		if (holds)
-			update(1, open("/dev/zero", O_RDONLY | O_CLOEXEC), 1);
 		atomic_store(&is_revoked, 0);
+		atomic_store(&own_requests, 0);
 		pthread_create(&thread, NULL, hammer, NULL);
 		while (atomic_load(&attempts) < wanted / rounds * round && atomic_load(&attempts) < DEPTH * 100 * round)
 			usleep(500);
+		held += holds && is_held();
 		usleep((useconds_t)(rand() % 20000));
 		if (is_twin)
 			update(0, -1, 16);
@@ -228,6 +264,7 @@ int main(int count, char **arguments)
 			return 2;
 		else
 			revokes++;
+		revoked_at = __atomic_load_n(ring.cq.ktail, __ATOMIC_ACQUIRE);
 		atomic_store(&is_revoked, 1);
 		pthread_join(thread, NULL);
 		io_uring_queue_exit(&ring);
@@ -239,6 +276,6 @@ int main(int count, char **arguments)
 	atomic_store(&is_over, 1);
 	if (strcmp(kind, "disk"))
 		pthread_join(feeder, NULL);
-	printf("%ld %ld %ld %ld\n", atomic_load(&attempts), atomic_load(&successes), atomic_load(&late), revokes);
+	printf("%ld %ld %ld %ld %ld\n", atomic_load(&attempts), atomic_load(&successes), atomic_load(&late), revokes, held);
 	return 0;
 }

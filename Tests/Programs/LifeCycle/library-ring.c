@@ -6,14 +6,23 @@
  * Usage: library-ring SOCKET
  *   ring [sqpoll|single|enabled|restricted|files]...   makes a disabled ring with buffers registered, and what is said
  *   open OBJECT [NUMBER]     offers it, or another descriptor
+ *   begin OBJECT             offers it by a thread of its own; begun: says what came of it
+ *   aside                    keeps the ring and what it has aside, so that the next one is made beside it; former REQUEST: a request
+ *                            on it; former-close: gives it up
+ *   on-signal REQUEST        keeps the ring through an exec of itself on SIGUSR1, and does the request until it fails
+ *   grow                     so many mapped pages that the kernel needs a while to take them apart
  *   twin PATH                an unrestricted ring with this file in slot 0, as a broker without guards would make it
  *   twin-udp ADDRESS PORT    the same with a socket, as twin-tcp does; `empty` empties the slots and cancels nothing
  *   to ADDRESS PORT          where the request send-to goes; join: where the socket that is in the slot of a twin is connected to
  *   do REQUEST               submits one request and waits for it
+ *   chain REQUEST REQUEST    submits two, linked, and says what came of each
  *   start REQUEST            submits it; `end` waits for the next completion, `ends` says how many there are
  *   register CALL            a register call
  *   own PATH                 puts a file of the program's own into slot 1
  *   share REQUEST            a forked child that keeps the ring does the request
+ *   inherit OBJECT           a forked child that has inherited the ring; offer: it offers that, and says what came of it; leave-child:
+ *                            it ends
+ *   steal PID NUMBER         takes a ring that was made like the own one from a process that it may trace
  *   again OBJECT REQUEST     a forked child makes a ring of its own, revalidates, and does the request
  *   later OBJECT             the same two seconds later, without a request; says nothing before
  *   exec REQUEST             executes itself with the ring open, waits half a second, does the request and ends
@@ -22,6 +31,7 @@
  *   stalled                  whether it still is, and ends it
  *   lock REQUEST             the same, kept before the request and with the ring's lock held; `unlock` ends it, says what came
  *   apart                    another process empties the slots; says whether it still waits for the lock half a second later
+ *   put-apart                another process fills slot 0 of a twin, and is killed; says whether it still waits for the lock
  *   connect ADDRESS PORT     a connection that stays
  *   close                    gives the object up, and keeps the ring
  *   child OBJECT REQUEST     a forked child revalidates, stalls the request, and gives the object up; says whether it is kept
@@ -37,6 +47,7 @@
 #include <sys/wait.h>
 
 #include "ring-kept.h"
+#include "ring-passed.h"
 #include "ring-program.h"
 
 static int own(const char *path)
@@ -124,34 +135,38 @@ static int twin_disk(const char *path)
 	return twin(name);
 }
 
-static void execute(char **arguments, const char *what)
+/* Two requests, the second to be begun once the first has succeeded. */
+static void chain(const char *first, const char *second)
 {
-	char number[16];
-	int file = memfd_create("parameters", 0);
+	const char *what[] = { first, second };
+	int results[2] = { -ENODATA, -ENODATA };
 
-	if (write(file, &parameters, sizeof(parameters)) != sizeof(parameters))
-		return;
-	fcntl(ring.ring_fd, F_SETFD, 0);
-	snprintf(number, sizeof(number), "%d %d", file, ring.ring_fd);
-	execl("/proc/self/exe", arguments[0], arguments[1], number, what, (char *)NULL);
-}
-
-static int resume(const char *numbers, const char *what)
-{
-	int file, number, result;
-
-	if (sscanf(numbers, "%d %d", &file, &number) != 2 ||
-	    pread(file, &parameters, sizeof(parameters), 0) != sizeof(parameters))
-		return 70;
-	result = io_uring_queue_mmap(number, &parameters, &ring);
-	if (result < 0) {
-		say(result);
-		return 70;
+	for (uintptr_t index = 0; index < 2; index++) {
+		if (queue(what[index]) < 0)
+			return say(-ENOSYS);
+		queued->user_data = index + 2;
+		if (index == 0)
+			queued->flags |= IOSQE_IO_LINK;
 	}
-	ring.features = parameters.features;
-	usleep(500000);
-	say(perform(what));
-	return 0;
+	io_uring_submit(&ring);
+	for (int count = 0; count < 2; count++) {
+		struct __kernel_timespec time = { .tv_sec = 5 };
+		struct io_uring_cqe *completion;
+
+		if (io_uring_wait_cqe_timeout(&ring, &completion, &time) < 0)
+			break;
+		if (completion->user_data >= 2 && completion->user_data < 4)
+			results[completion->user_data - 2] = completion->res;
+		io_uring_cqe_seen(&ring, completion);
+	}
+	for (int index = 0; index < 2; index++) {
+		if (results[index] < 0)
+			printf("%s%s", index ? " " : "", strerrorname_np(-results[index]) ?: "unknown");
+		else
+			printf("%s%d", index ? " " : "", results[index]);
+	}
+	printf("\n");
+	fflush(stdout);
 }
 
 static void in_child_later(const char *object)
@@ -203,7 +218,7 @@ int main(int count, char **arguments)
 
 	alarm(120);
 	if (count > 3)
-		return resume(arguments[2], arguments[3]);
+		return resume(arguments[2], arguments[3], count > 4);
 	if (count < 2 || postern_connect(arguments[1], &connection) < 0)
 		return 69;
 	while (fgets(line, sizeof(line), stdin)) {
@@ -215,6 +230,36 @@ int main(int count, char **arguments)
 		} else if (!strncmp(line, "open", 4)) {
 			number = words > 1 ? atoi(second) : ring.ring_fd;
 			say_refusal(postern_ring_open(connection, first, 0, number, &given));
+		} else if (!strncmp(line, "begin", 5)) {
+			say(begin(first));
+		} else if (!strncmp(line, "begun", 5)) {
+			say_begun();
+		} else if (!strncmp(line, "aside", 5)) {
+			put_aside(&given);
+			say(0);
+		} else if (!strncmp(line, "former-close", 12)) {
+			say(postern_ring_close(connection, &former_given));
+		} else if (!strncmp(line, "former", 6)) {
+			say(perform_formerly(first));
+		} else if (!strncmp(line, "on-signal", 9)) {
+			say(keep_for_signal(arguments, first));
+		} else if (!strncmp(line, "grow", 4)) {
+			say(grow());
+		} else if (!strncmp(line, "inherit", 7)) {
+			inherit(first);
+		} else if (!strncmp(line, "offer", 5)) {
+			if (write(child_goes, "", 1) != 1)
+				say(-errno);
+		} else if (!strncmp(line, "leave-child", 11)) {
+			close(child_goes);
+			wait(NULL);
+			say(0);
+		} else if (!strncmp(line, "steal", 5)) {
+			say(steal(first, second));
+		} else if (!strncmp(line, "chain", 5)) {
+			chain(first, second);
+		} else if (!strncmp(line, "put-apart", 9)) {
+			say(put_apart());
 		} else if (!strncmp(line, "number", 6)) {
 			say(ring.ring_fd);
 		} else if (!strncmp(line, "twin-udp", 8)) {
@@ -255,7 +300,8 @@ int main(int count, char **arguments)
 		} else if (!strncmp(line, "later", 5)) {
 			in_child_later(first);
 		} else if (!strncmp(line, "exec", 4)) {
-			execute(arguments, first);
+			if (keep_for_exec(arguments, first) == 0)
+				execute(0);
 			say(-errno);
 		} else if (!strncmp(line, "stalled", 7)) {
 			say(!kept.is_over);

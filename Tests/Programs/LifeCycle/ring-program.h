@@ -129,20 +129,44 @@ static int empty(void)
 
 /* Where send-to goes. */
 static struct sockaddr_in destination = { .sin_family = AF_INET };
+/* What was queued last. */
+static struct io_uring_sqe *queued;
 
 static int queue(const char *what)
 {
 	struct io_uring_sqe *entry = io_uring_get_sqe(&ring);
 	static struct __kernel_timespec time = { .tv_nsec = 1000000 };
+	static struct iovec halves[2] = { { bytes, 256 }, { bytes + 256, 256 } };
+	static struct iovec words[2] = { { "over", 4 }, { "written", 7 } };
+	static struct msghdr incoming = { .msg_iov = halves, .msg_iovlen = 2 };
+	static struct msghdr outgoing = { .msg_name = &destination, .msg_namelen = sizeof(destination), .msg_iov = words,
+					  .msg_iovlen = 2 };
 	int slot = 0;
 
 	if (!entry)
 		return -EAGAIN;
+	queued = entry;
 	entry->user_data = 0;
-	if (!strcmp(what, "read"))
+	if (!strcmp(what, "read") || !strcmp(what, "read-personality"))
 		io_uring_prep_read(entry, slot, bytes, 512, 0);
-	else if (!strcmp(what, "read-linked"))
-		io_uring_prep_read(entry, slot, bytes, 512, 0);
+	else if (!strcmp(what, "readv"))
+		io_uring_prep_readv(entry, slot, halves, 2, 0);
+	else if (!strcmp(what, "writev"))
+		io_uring_prep_writev(entry, slot, words, 2, 0);
+	else if (!strcmp(what, "write-buffer"))
+		io_uring_prep_write_fixed(entry, slot, bytes, 512, 1024, 0);
+	else if (!strcmp(what, "discard"))
+		io_uring_prep_fallocate(entry, slot, 3 /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */, 4096, 4096);
+	else if (!strcmp(what, "send-message"))
+		io_uring_prep_sendmsg(entry, slot, &outgoing, MSG_NOSIGNAL);
+	else if (!strcmp(what, "receive-message"))
+		io_uring_prep_recvmsg(entry, slot, &incoming, 0);
+	else if (!strcmp(what, "shutdown"))
+		io_uring_prep_shutdown(entry, slot, SHUT_RDWR);
+	else if (!strcmp(what, "polls"))
+		io_uring_prep_poll_multishot(entry, slot, POLLIN);
+	else if (!strcmp(what, "link-timeout"))
+		io_uring_prep_link_timeout(entry, &time, 0);
 	else if (!strcmp(what, "read-buffer"))
 		io_uring_prep_read_fixed(entry, slot, bytes, 512, 0, 0);
 	else if (!strcmp(what, "read-own"))
@@ -167,7 +191,7 @@ static int queue(const char *what)
 		io_uring_prep_rw(IORING_OP_MSG_RING, entry, slot, NULL, 0, 0);
 	else if (!strcmp(what, "command"))
 		io_uring_prep_rw(IORING_OP_URING_CMD, entry, slot, NULL, 0, 0);
-	else if (!strcmp(what, "openat"))
+	else if (!strcmp(what, "openat") || !strcmp(what, "openat-plain"))
 		io_uring_prep_openat(entry, AT_FDCWD, "/dev/null", O_RDONLY, 0);
 	else if (!strcmp(what, "splice"))
 		io_uring_prep_splice(entry, slot, 0, 1, -1, 512, SPLICE_F_FD_IN_FIXED);
@@ -192,16 +216,14 @@ static int queue(const char *what)
 		io_uring_prep_poll_add(entry, slot, POLLIN);
 	else
 		return -ENOSYS;
-	if (strcmp(what, "plain") && strcmp(what, "nop-plain"))
+	if (strcmp(what, "plain") && strcmp(what, "nop-plain") && strcmp(what, "openat-plain"))
 		entry->flags |= IOSQE_FIXED_FILE;
 	/* By the thread's own work, when it leaves the kernel; IORING_RECVSEND_POLL_FIRST. */
 	if (!strcmp(what, "receive-later"))
 		entry->ioprio = 1;
 	if (!strcmp(what, "receive-worker"))
 		entry->flags |= IOSQE_ASYNC;
-	if (!strcmp(what, "read-linked"))
-		entry->flags |= IOSQE_IO_LINK;
-	if (!strcmp(what, "personality"))
+	if (strstr(what, "personality") || !strcmp(what, "openat-plain"))
 		entry->personality = (uint16_t)personality;
 	return 0;
 }
