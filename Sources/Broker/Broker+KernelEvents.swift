@@ -153,11 +153,13 @@ extension Broker {
     }
     let subject = asker.subject
     let executablePath = asker.executablePath
-    guard let object = objects[found.record.object], let holder = tree.holder(aboveOf: pid, object: object.id) else {
+    guard let object = objects[found.record.object],
+      let (holder, forked) = holder(of: object.id, above: pid, asker.pin.pidfd)
+    else {
       refuse(found, subject, executablePath, Refusal(.refused, detail: .notDescended), direct)
       return subject.process
     }
-    switch join(object, holder, as: inheriting(subject, from: holder)) {
+    switch join(object, holder, forked: forked, as: inheriting(subject, from: holder)) {
     case .refused(let refusal, _, let nearest, _):
       refuse(found, subject, executablePath, refusal, direct, nearest)
       return subject.process

@@ -140,20 +140,24 @@ extension Broker {
     var kept: [AssociationID] = []
     for id in entry.associations.values {
       guard let owner = associationOwners[id], owner.authorization.onExec == .keep else { continue }
-      let asked = OpenRequest(
-        subject: subject, object: owner.authorization.object, operations: owner.authorization.operations,
-        ancestors: ancestors(of: entry.pid))
-      if case .authorized = policy.judge(
-        revalidation: asked, application: owner.authorization.application, authority: authority,
-        facts: machineFacts(accepting: PathSet(owner.authorization.path).intersection(Open.choices)))
-      {
-        kept.append(id)
-      }
+      if keeps(owner.authorization, subject) { kept.append(id) }
     }
     let dropped = entity.exec(
       entry.resource, newEpoch: new.execEpoch, keep: kept,
       keepEvidence: !entry.channels.isEmpty)
     return Execed(subject: subject, executablePath: facts.executablePath ?? "", kept: kept, dropped: dropped)
+  }
+
+  /// `on-exec: keep`: whether what runs now still matches.
+  func keeps(_ authorization: Authorization, _ subject: Subject) -> Bool {
+    let asked = OpenRequest(
+      subject: subject, object: authorization.object, operations: authorization.operations,
+      ancestors: ancestors(of: Int32(bitPattern: subject.process.tgid)))
+    let judgement = policy.judge(
+      revalidation: asked, application: authorization.application, authority: authority,
+      facts: machineFacts(accepting: PathSet(authorization.path).intersection(Open.choices)))
+    guard case .authorized = judgement else { return false }
+    return true
   }
 
   /// The process has ended; what it held ends, and what its children may need as proof of descent stays until the last
