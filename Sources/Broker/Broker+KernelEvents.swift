@@ -97,6 +97,7 @@ extension Broker {
   func noteLostRefusals(now: UInt64) {
     guard let direct, now >= nextLossReport, let counters = try? direct.kernel.counters() else { return }
     nextLossReport = now + 1_000_000_000
+    noteLostOthers(counters, direct)
     var text: [String] = []
     for (reason, count) in counters.lostRefusals.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       let missing = count &- direct.kernel.toldLost(reason)
@@ -110,6 +111,19 @@ extension Broker {
     gap.path = .direct
     gap.message = ByteString("refused, counted and not described: \(text.joined(separator: ", "))")
     _ = journal.submit(gap, durability: .none)
+  }
+
+  /// Whatever else the kernel could not tell: associations that hooks have made are found without it, and how much it was is
+  /// recorded.
+  private func noteLostOthers(_ counters: DirectCounters, _ direct: BPFEntity) {
+    let missing = counters.lostOthers &- direct.kernel.toldLostOthers
+    guard missing > 0 else { return }
+    direct.kernel.toldLostOthers = counters.lostOthers
+    var lost = record(.privileged)
+    lost.path = .direct
+    lost.message = ByteString("told by the kernel and lost: \(missing) uses, inherited associations and others")
+    _ = journal.submit(lost, durability: .none)
+    takeOverBound()
   }
 
   /// Makes the broker's own what hooks have made: `on-fork: inherit` and `on-exec: keep`.

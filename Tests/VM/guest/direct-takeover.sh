@@ -199,6 +199,21 @@ does changed EKEYEXPIRED pread house
 does changed EKEYEXPIRED pread family
 finish
 
+begin "what the kernel could not tell of is found: an inherited association, and how much was lost"
+kill -STOP "$broker"
+does stranger "0 9000 0" burst pread disk 9000
+does named 4096 pread house
+kill -CONT "$broker"
+listed_as_heir() {
+	associations --object house
+	grep -q " house $named live direct\$" <<<"$out"
+}
+await "the heir among the associations" listed_as_heir
+does named 4096 pread house
+journal
+recorded "what was lost" "told by the kernel and lost: [0-9]+ uses, inherited associations and others"
+finish
+
 begin "its hands take rings, and the former broker's are gone with what they had given"
 await "the end of the former hands" no_ring_holder_of "$former"
 does holder ring open ringed2 ringed read
