@@ -145,7 +145,7 @@ let package = Package(
     tests(
       "CommandsTests",
       ["TestSupport", "PosternCommands", "Postern", "Policy", "Audit", "Authority", "Instructions", "Wire", "Linux"]),
-    tests("BrokerTests", ["TestSupport", "Broker", "Audit", "Linux"]),
+    tests("BrokerTests", ["TestSupport", "Broker", "Audit", "Authority", "Instructions", "Linux"]),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swift),
     tests("IntegrationTests", ["TestSupport", "Postern", "Linux", "Wire", "Instructions"]),
     tests("RunTests", ["TestSupport"]),

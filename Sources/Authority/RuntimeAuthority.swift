@@ -97,6 +97,10 @@ public struct RuntimeAuthority: Sendable, Hashable {
 
   /// Blocks what `revoke` names, and ends the runtime grants that it names wholly (not those of one process).
   public mutating func add(_ revoke: StandingRevoke) {
+    // The same again takes the place of the one before, with nothing lifted.
+    revokes.removeAll {
+      $0.object == revoke.object && $0.application == revoke.application && $0.processes == revoke.processes
+    }
     revokes.append(revoke)
     if revoke.processes == nil { grants.removeAll { revoke.names($0.key) } }
   }

@@ -233,6 +233,7 @@ extension Broker {
   func leaveTree(_ pid: Int32) {
     direct?.forgetTombstones(of: UInt32(bitPattern: pid), hasDescendants: tree.descendants(of: pid).count > 1)
     tree.exited(pid)
+    revokedLines[pid] = nil
     forgetHolder(pid)
     noteEnd(of: pid)
   }

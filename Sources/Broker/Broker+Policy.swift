@@ -134,7 +134,9 @@ extension Broker {
     policyWarnings = read.warnings
     journal.setRedaction(read.model.audit.redact)
     feedSinks(after: journal.last)
+    let hadRevokes = !authority.revokes.isEmpty
     authority.reload()
+    if hadRevokes { storeRevokes() }
     entity.pardon(AssociationSelector())
     for name in difference.removed { removeObject(name) }
     for definition in read.model.objects {

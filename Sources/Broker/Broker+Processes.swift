@@ -26,11 +26,13 @@ extension Broker {
   }
 
   private func drainProcessEvents() {
+    var isLineLonger = false
     while let event = processEvents?.next() {
       switch event {
       case .fork(let parent, let child):
         lingering.remove(child)
         tree.forked(parent: parent, child: child)
+        if noteRevokedLine(child) { isLineLonger = true }
         noteDescent(from: parent, to: child)
         inheritHandedOver(from: parent, to: child)
       case .exec(let pid):
@@ -57,6 +59,7 @@ extension Broker {
       leaveTree(pid)
     }
     forgetEndedLines()
+    if isLineLonger { storeRevokes() }
   }
 
   /// A revoke of a process stands until the last of its descendants has ended.
@@ -248,7 +251,7 @@ extension Broker {
   func armTimer() {
     var next = nextExpiry ?? .max
     for grant in authority.grants { next = min(next, grant.expiry ?? .max) }
-    for revoke in pendingRevokes { next = min(next, revoke.deadline) }
+    for revoke in pendingRevokes where !revoke.isOverdue { next = min(next, revoke.deadline) }
     next = min(next, agent?.nextDeadline ?? .max)
     next = min(next, nextHandOverCheck)
     next = min(next, lossReportDue)

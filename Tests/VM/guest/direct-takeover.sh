@@ -280,6 +280,10 @@ tell holder count pread
 tell stranger count pread
 [[ $answer =~ ^0\ [1-9][0-9]*\ 0\ EKEYEXPIRED$ ]] || wrong "the stranger's reads (right, refused, else): $answer"
 does holder EKEYREVOKED send-to udp 127.0.0.1 5300
+does second "revoked EKEYREVOKED*" open udp udp bind,send,receive
+postern_as root grant --application client --object udp --operations bind,send,receive
+allowed "the grant"
+does second direct open udp udp bind,send,receive
 finish
 
 actor opener nobody
