@@ -25,6 +25,8 @@ public struct DirectRecord: Sendable, Hashable {
   public var number: UInt32
   public var record: EntityRecord
   public var options: DirectOptions
+  /// By opcode, which instructions without operands the programs grant it without deciding anew, until it expires.
+  public var keptVerdicts: UInt32
 }
 
 extension DirectKernel {
@@ -194,6 +196,8 @@ extension DirectRecord {
     self.number = number
     self.record = EntityRecord(postern_association_info(id: 0, ancestor: 0, record: record))
     options = DirectOptions(rawValue: record.flags).intersection(.all)
+    // SAFETY: the function only reads the record, a local.
+    keptVerdicts = unsafe withUnsafePointer(to: record) { unsafe postern_kept_verdicts($0) }
   }
 }
 

@@ -17,6 +17,7 @@ struct DifferentialTests {
       var life = try TwoEntities(seed: seed &+ life, capacity: .roomy)
       try life.live(steps: 1000)
       let told: [Reason?] = [nil, .noSuchObject, .stale, .revoked, .notAssociated, .expired, .operation, .limit]
+      #expect(life.kept > 1000, "seed \(seed): \(life.kept) verdicts were kept")
       #expect(life.inherited > 10, "seed \(seed): hooks gave \(life.inherited)")
       for reason in told { #expect(life.answers[reason, default: 0] > 50, "seed \(seed): \(life.answers)") }
     }

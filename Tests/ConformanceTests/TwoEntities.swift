@@ -27,6 +27,8 @@ struct TwoEntities {
   /// What the kernel answered, how often; a life in which everything is refused shows nothing.
   private(set) var answers: [Reason?: Int] = [:]
   private(set) var inherited = 0
+  /// Verdicts that the programs would not decide anew.
+  private(set) var kept = 0
   private(set) var disagreements: [String] = []
   private var history: [String] = []
 
@@ -53,6 +55,7 @@ struct TwoEntities {
       names.areLost = false
       try compare()
       try compareInheritance()
+      try compareKept()
       if step % 25 == 0 { compareTables() }
       guard disagreements.isEmpty else {
         // One mistake makes many; the first ones tell.
@@ -115,6 +118,27 @@ struct TwoEntities {
       if given != mayInherit {
         disagree(
           "a child of \(parent) about \(object): the hook \(given ? "gives" : "refuses"), the table \(text(spoken))")
+      }
+    }
+  }
+
+  /// What the programs grant without deciding it is what they would decide, and no more is decided than has to be.
+  private mutating func compareKept() throws {
+    guard let kernel = checked.kernel?.kernel else { return }
+    for held in direct.records() {
+      // They look at the expiry themselves.
+      let moment = held.record.expiry == 0 ? now : min(now, held.record.expiry - 1)
+      for opcode in Opcode.allCases {
+        let isKept = held.keptVerdicts >> UInt32(opcode.rawValue) & 1 == 1
+        let instruction = Instruction(opcode: opcode, object: held.record.object, operands: Operands())
+        let verdict = try kernel.ask(instruction, process: held.record.process, now: moment)
+        let isTold = !held.options.isDisjoint(with: [.firstUse, .allUses])
+        if isKept { kept += 1 }
+        if isKept != (verdict == nil && !isTold) {
+          disagree(
+            "\(held.record.process) about \(held.record.object), \(opcode): \(isKept ? "" : "not ")kept, and \(text(verdict))"
+          )
+        }
       }
     }
   }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The maps of the path direct. Sizes are defaults: the loader sets those that follow the machine and the policy. */
+/* The maps of the path direct. The loader may give other sizes (`struct clinux_direct_sizes`); the broker takes these. */
 #ifndef POSTERN_MAPS_H
 #define POSTERN_MAPS_H
 

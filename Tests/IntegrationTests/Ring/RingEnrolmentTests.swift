@@ -91,6 +91,45 @@ import Testing
     #expect(isReached)
   }
 
+  /// What is answered, and what a write says then, where another policy is read while a ring to read and write by is prepared. A program
+  /// makes that last by its ring's lock; here the process that forks hands is stopped.
+  private func reloaded(to operations: String) throws -> (answer: String, write: String) {
+    func policy(_ operations: String) -> String {
+      RingPolicies.image(object: ", access: read-write", operations: operations)
+    }
+    var said = (answer: "", write: "")
+    try Scene.run(policy("read, write")) { scene in
+      let forker = try scene.ringHolders().forker
+      let process = try scene.start("library-ring", arguments: [])
+      _ = try process("ring")
+      let before = scene.descriptorCount
+      kill(forker, SIGSTOP)
+      try process.tell("open image")
+      // Judged: the asker, pinned; its object, twice; the hand's socket.
+      #expect(eventually { scene.descriptorCount >= before + 5 })
+      try scene.write("policy.yaml", try scene.expand(policy(operations)))
+      #expect(try scene.postern("reload").status == 0)
+      kill(forker, SIGCONT)
+      said.answer = process.heard()
+      said.write = try process("do write")
+      let refusals = try scene.journal().filter { $0.kind == "refusal" }
+      #expect(refusals.contains { $0.message?.contains("changed meanwhile") ?? false } == (operations == "read"))
+    }
+    return said
+  }
+
+  @Test func `what a reload takes away while a ring is prepared is not in it`() throws {
+    let said = try reloaded(to: "read")
+    #expect(said.answer == "EKEYREJECTED refused")
+    #expect(said.write != "11")
+  }
+
+  @Test func `a reload that leaves the grant as it was keeps no ring from being made`() throws {
+    let said = try reloaded(to: "read, write")
+    #expect(said.answer == "0")
+    #expect(said.write == "11")
+  }
+
   @Test func `what was not granted with path ring is no ring's`() throws {
     try Scene.run(Policies.image()) { scene in
       let process = try scene.start("library-ring", arguments: [])

@@ -22,6 +22,36 @@ import Testing
     }
   }
 
+  @Test func `nothing comes into a ring while there is no room for the record of its grant`() throws {
+    try Scene.run(RingPolicies.image()) { scene in
+      scene.killBroker()
+      let state = scene.folder + "/state"
+      try Command.demand(["/usr/bin/mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", state])
+      defer { _ = try? Command.run(["/usr/bin/umount", "--lazy", state]) }
+      try scene.startAgain()
+      let ballast = state + "/ballast"
+      let filled = try Command.run(["/usr/bin/dd", "if=/dev/zero", "of=\(ballast)", "bs=4k"])
+      #expect(filled.status != 0, "there was room for everything")
+      let process = try scene.start("library-ring", arguments: [])
+      // They fill what the last page of the segment still takes.
+      for _ in 0..<60 {
+        _ = try process("ring")
+        let said = try process("open nothing")
+        #expect(said.hasSuffix("no-such-object"), "\(said)")
+      }
+      _ = try process("ring")
+      let said = try process("open image")
+      #expect(said.hasSuffix("undecidable"), "\(said)")
+      #expect(try process("do read") != "512")
+      #expect(try scene.associations().isEmpty)
+      #expect(try eventually { try scene.loopDevices() == 0 })
+      try Command.demand(["/usr/bin/rm", ballast])
+      _ = try process("ring")
+      #expect(try process("open image") == "0")
+      #expect(try process("do read") == "512")
+    }
+  }
+
   @Test func `a child has a ring of its own after a revalidation, revocable alone`() throws {
     try opened(RingPolicies.image(), "image") { (scene: Scene, process: Dialogue) throws in
       #expect(try process("again image read") == "512")

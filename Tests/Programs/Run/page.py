@@ -37,7 +37,7 @@ browser = subprocess.Popen(
     ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
      "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
      f"--user-data-dir={profile}", "about:blank"],
-    preexec_fn=hand_over, close_fds=False, stderr=subprocess.DEVNULL)
+    preexec_fn=hand_over, close_fds=False, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": profile})
 os.close(to_browser)
 os.close(write_end)
 buffer = b""

@@ -10,7 +10,6 @@
 #include <sys/uio.h>
 
 /* Numbers of requests that are younger than this machine's headers may be. */
-#define OP_SEND_ZC 47
 #define OP_READ_MULTISHOT 49
 #define OP_FTRUNCATE 55
 #define OP_BIND 56

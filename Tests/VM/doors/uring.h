@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Younger than this machine's headers may be. */
+#define OP_SEND_ZC 47
+
 struct uring {
 	int fd;
 	struct io_uring_params parameters;
