@@ -108,8 +108,6 @@ forks early orphan2
 orphan2=$pid
 forks late orphan3
 orphan3=$pid
-forks late named
-named=$pid
 actor_say early exit
 await "the end of a holder" ended "$early"
 does holder ok hammer pread disk
@@ -197,21 +195,6 @@ finish
 begin "but not to who has executed since"
 does changed EKEYEXPIRED pread house
 does changed EKEYEXPIRED pread family
-finish
-
-begin "what the kernel could not tell of is found: an inherited association, and how much was lost"
-kill -STOP "$broker"
-does stranger "0 9000 0" burst pread disk 9000
-does named 4096 pread house
-kill -CONT "$broker"
-listed_as_heir() {
-	associations --object house
-	grep -q " house $named live direct\$" <<<"$out"
-}
-await "the heir among the associations" listed_as_heir
-does named 4096 pread house
-journal
-recorded "what was lost" "told by the kernel and lost: [0-9]+ uses, inherited associations and others"
 finish
 
 begin "its hands take rings, and the former broker's are gone with what they had given"
