@@ -32,14 +32,14 @@ does heir 4096 pread house
 kill -CONT "$broker"
 # In the same step it takes over what it finds.
 told_of_loss() {
-	journal
-	grep -qE ' told by the kernel and lost: [0-9]+ uses, inherited associations and others$' <<<"$out"
+	postern_as root audit list --kind privileged --format json
+	grep -qE 'told by the kernel and lost: [0-9]+ uses, inherited associations and others' <<<"$out"
 }
 await "the record of what was lost" told_of_loss
 associations --object house
 grep -q " house $heir live direct\$" <<<"$out" || wrong "the heir is not listed: ${out//$'\n'/, }"
 does heir 4096 pread house
-journal
-recorded "what was refused and not described" "refused, counted and not described: [0-9]+ not-associated"
+postern_as root audit list --kind privileged --format json
+has "the journal" "$out" "refused, counted and not described: "
 finish
 scene_end
