@@ -149,6 +149,6 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: swift),
     tests("IntegrationTests", ["TestSupport", "Postern", "Linux", "Wire", "Instructions"]),
     tests("RunTests", ["TestSupport"]),
-    tests("HostileTests", ["TestSupport", "Wire", "Instructions"], exclude: ["Programs"]),
+    tests("HostileTests", ["TestSupport", "Audit", "Authority", "Wire", "Instructions"], exclude: ["Programs"]),
   ]
 )

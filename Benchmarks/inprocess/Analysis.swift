@@ -65,6 +65,11 @@ private func measure(
   try measure("page-reason-uid", 100) {
     try opened.newest(50, matching: AuditFilter(reason: .limit, uid: 1003)).count
   }
+  // What none or all have: where no index leads to them every record would be looked at.
+  try measure("page-absent-operation", 100) { try opened.newest(50, matching: AuditFilter(operation: .flush)).count }
+  try measure("page-absent-path", 100) { try opened.newest(50, matching: AuditFilter(path: .ring)).count }
+  try measure("page-absent-program", 100) { try opened.newest(50, matching: AuditFilter(executable: "nobody")).count }
+  try measure("page-program", 100) { try opened.newest(50, matching: AuditFilter(executable: "reader")).count }
   try measure("count-reason-object", 1000) {
     Int(try opened.count(matching: AuditFilter(kind: .refusal, reason: .limit, object: "object-7")))
   }
@@ -76,6 +81,7 @@ private func measure(
           object: "object-7", since: times.lowerBound + hours / 3, until: times.upperBound - hours / 5)))
   }
   try measure("count-pid", 1000) { Int(try opened.count(matching: AuditFilter(pid: 4007))) }
+  try measure("count-program", 1000) { Int(try opened.count(matching: AuditFilter(executable: "reader"))) }
   try follow(name, directory: directory, sync: sync, traffic: &traffic, boot: boot)
 }
 

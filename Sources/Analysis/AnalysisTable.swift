@@ -4,7 +4,7 @@ public enum AnalysisTable: String, CaseIterable, Sendable, Hashable {
   case record
   /// What is held now, and what was begun and not acknowledged.
   case association
-  /// What `postern grant` has given until the next reload.
+  /// What `postern grant` has given and has not ended.
   case runtimeGrant = "runtime_grant"
   /// How many records there were in each hour, by what people ask for.
   case counter

@@ -4,7 +4,7 @@ public enum RecordType: CaseIterable, Sendable, Hashable {
   case grant, revalidate, drop, revoke
   /// Something was begun for a process that leaves the broker's hands.
   case intent
-  case runtimeGrant
+  case runtimeGrant, runtimeGrantEnd
   /// Numbers of refusals that were not kept.
   case gap
   /// Numbers that were not kept, changes among them.
@@ -32,7 +32,7 @@ public enum RecordType: CaseIterable, Sendable, Hashable {
       }
     case .runtimeGrant:
       switch self {
-      case .runtimeGrant: .regular
+      case .runtimeGrant, .runtimeGrantEnd: .regular
       case .start, .stop, .reload, .gapOfChanges: .structural
       default: nil
       }

@@ -37,8 +37,8 @@ private struct Question {
   private var counted: [Condition] = []
   /// What only records have.
   private var recorded: [Condition] = []
-  /// The filter has a condition that is not one of these: records have to be read.
-  private let isPartial: Bool
+  /// The name of a program in any folder, escaped.
+  private var program: String?
 
   init(_ filter: AuditFilter) {
     self.filter = filter
@@ -58,49 +58,76 @@ private struct Question {
       recorded.append(Condition(text: "operation = ?", value: .text(operation.name)))
     }
     if let pid = filter.pid { recorded.append(Condition(text: "pid = ?", value: Cell(pid))) }
-    let known = AuditFilter(
-      kind: filter.kind, verdict: filter.verdict, reason: filter.reason, object: filter.object,
-      application: filter.application, pid: filter.pid, uid: filter.uid, path: filter.path,
-      operation: filter.operation, since: filter.since, until: filter.until)
-    isPartial = known != filter
+    if let executable = filter.executable, executable.bytes.contains(UInt8(ascii: "/")) {
+      recorded.append(Condition(text: "executable = ?", value: .text(executable.escaped)))
+    } else {
+      program = filter.executable?.escaped
+    }
   }
+
+  // MARK: Programs
+
+  /// Conditions of which each record that matches meets one and no other.
+  ///
+  /// A program's name is the end of a path, which no index knows. There are few different paths as a rule: the index leads
+  /// from one to the next, and each that has the name is asked for by itself.
+  private func alternatives(_ session: any AnalysisSession) throws(AnalysisError) -> [[Condition]] {
+    guard let program else { return [[]] }
+    // No file is named so.
+    guard !program.isEmpty else { return [] }
+    var found: [[Condition]] = []
+    var last: String?
+    for _ in 0..<Question.mostPrograms {
+      let next = try session.rows(
+        "SELECT MIN(executable) FROM record" + (last == nil ? "" : " WHERE executable > ?"),
+        last.map { [.text($0)] } ?? [])
+      guard let path = next.first?.first?.string else { return found }
+      if path.utf8.split(separator: UInt8(ascii: "/")).last?.elementsEqual(program.utf8) == true {
+        found.append([Condition(text: "executable = ?", value: .text(path))])
+      }
+      last = path
+    }
+    let path = "rtrim(executable, '/')"
+    return [
+      [
+        Condition(
+          text: "(\(path) = ? OR substr(\(path), length(\(path)) - \(program.unicodeScalars.count)) = ?)",
+          values: [.text(program), .text("/" + program)])
+      ]
+    ]
+  }
+
+  /// Where there are more, every record is looked at.
+  private static var mostPrograms: Int { 1000 }
 
   // MARK: Records
 
   func newest(_ count: Int, _ session: any AnalysisSession) throws(AnalysisError) -> [AuditRecord] {
-    var found: [AuditRecord] = []
-    var before: (time: Int64, source: Int64, sequence: Int64)?
-    while found.count < count {
-      var conditions = counted + recorded + times
-      if let before {
-        let place = [before.time, before.source, before.sequence].map { Cell.integer($0) }
-        conditions.append(Condition(text: "(time, source, sequence) < (?, ?, ?)", values: place))
-      }
-      let page = isPartial ? max(count, 1000) : count
+    var found: [(place: [Int64], record: AuditRecord)] = []
+    for alternative in try alternatives(session) {
+      let conditions = counted + recorded + times + alternative
       let rows = try session.rows(
         """
         SELECT time, source, sequence, frame FROM record WHERE \(Question.joined(conditions))
         ORDER BY time DESC, source DESC, sequence DESC LIMIT ?
-        """, conditions.flatMap(\.values) + [.integer(Int64(page))])
+        """, conditions.flatMap(\.values) + [.integer(Int64(count))])
       for row in rows {
         guard let frame = row[3].string, let bytes = Base64.bytes(frame),
           let record = try? AuditRecord(decoding: bytes)
         else { throw .foreign("a record in the database cannot be read: it was changed, or a newer postern wrote it") }
-        if found.count < count, filter.matches(record) { found.append(record) }
-        before = (row[0].number ?? 0, row[1].number ?? 0, row[2].number ?? 0)
+        found.append(((0..<3).map { row[$0].number ?? 0 }, record))
       }
-      if rows.count < page { break }
     }
-    return found
+    found.sort { $1.place.lexicographicallyPrecedes($0.place) }
+    return found.prefix(count).map(\.record)
   }
 
   // MARK: Counts
 
   func count(_ session: any AnalysisSession) throws(AnalysisError) -> Int64 {
-    if isPartial { return Int64(try newest(.max, session).count) }
     let since = filter.since.map { Int64(clamping: $0) } ?? 0
     let until = filter.until.map { Int64(clamping: $0) }
-    guard recorded.isEmpty else { return try countRecords(since, until, session) }
+    guard recorded.isEmpty, program == nil else { return try countRecords(since, until, session) }
     // Whole hours are counted already; records are looked at in what is cut off at both ends.
     let first = since / Entry.hour + (since % Entry.hour == 0 ? 0 : 1)
     let last = until.map { $0 / Entry.hour }
@@ -122,15 +149,20 @@ private struct Question {
   private func countRecords(
     _ since: Int64, _ until: Int64?, _ session: any AnalysisSession
   ) throws(AnalysisError) -> Int64 {
-    let conditions =
-      counted + recorded
-      + [
-        Condition(text: "time >= ?", value: .integer(since)),
-        Condition(text: "time < ?", value: .integer(until ?? .max)),
-      ]
-    return try session.rows(
-      "SELECT COUNT(*) FROM record WHERE \(Question.joined(conditions))", conditions.flatMap(\.values)
-    ).first?.first?.number ?? 0
+    var count: Int64 = 0
+    for alternative in try alternatives(session) {
+      let conditions =
+        counted + recorded + alternative
+        + [
+          Condition(text: "time >= ?", value: .integer(since)),
+          Condition(text: "time < ?", value: .integer(until ?? .max)),
+        ]
+      count +=
+        try session.rows(
+          "SELECT COUNT(*) FROM record WHERE \(Question.joined(conditions))", conditions.flatMap(\.values)
+        ).first?.first?.number ?? 0
+    }
+    return count
   }
 
   private var times: [Condition] {

@@ -20,6 +20,7 @@ extension RecordType {
     case .stop: self = .stop
     case .repair: self = .repair
     case .runtimeGrant: self = .runtimeGrant
+    case .runtimeGrantEnd: self = .runtimeGrantEnd
     case .privileged: self = .privileged
     case .intent: self = .intent
     case .removal: self = .removal
@@ -77,11 +78,14 @@ extension Entry {
       runtimeGrants.append(
         .put(
           KeyedRow(
-            "grant \(record.sequence)",
+            Entry.runtimeGrantKey(record),
             [
               .text("standing"), Cell(object), Cell(application),
-              Cell(record.operations?.names.joined(separator: ",")), Cell(record.uid), Cell(record.sequence), time,
+              Cell(record.operations?.names.joined(separator: ",")), Cell(record.uid),
+              Cell(record.runtimeGrantExpires?.wall), Cell(record.sequence),
+              time,
             ])))
+    case .runtimeGrantEnd: runtimeGrants.append(.remove(key: Entry.runtimeGrantKey(record)))
     case .repair: work = .compareEnd
     case .rekey: work = .noteChain
     case .removal:
@@ -97,6 +101,11 @@ extension Entry {
   private static func intentKey(_ record: AuditRecord, object: String?) -> String? {
     guard let object, let pid = record.pid else { return nil }
     return "intent \(pid) \(record.processStart ?? 0) \(object)"
+  }
+
+  /// Brokers before the numbers were in records said no end, so that theirs need only be different.
+  private static func runtimeGrantKey(_ record: AuditRecord) -> String {
+    record.runtimeGrant.map { "grant \($0.id)" } ?? "record \(record.sequence)"
   }
 
   private mutating func count(_ record: AuditRecord, object: String, application: String) {

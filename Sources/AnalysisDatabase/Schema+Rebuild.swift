@@ -2,6 +2,9 @@ import Analysis
 import Audit
 
 extension Schema {
+  /// The tables that come from the records in the database.
+  static let rebuilt: [AnalysisTable] = [.association, .runtimeGrant]
+
   /// Loads the tables of what is now again in bulk, from a snapshot that the records in the database give.
   ///
   /// For tables of another version, or lost ones. Counters stay as they are: they speak of records that the retention has
@@ -23,14 +26,14 @@ extension Schema {
           }
           after = sequence
           let entry = Entry(record, source: source)
-          for table in [AnalysisTable.association, .runtimeGrant] {
+          for table in rebuilt {
             let applied = try progress(session, source, table)
             // A table that has stopped is rebuilt as far as it was.
             if sequence <= applied { snapshots[table, default: Snapshot()].apply(entry.changes(in: table)) }
           }
         }
       }
-      for table in [AnalysisTable.association, .runtimeGrant] {
+      for table in rebuilt {
         _ = try session.execute("DELETE FROM \(table.rawValue) WHERE source = ?", [.integer(source)])
         try session.load(
           table.rawValue, Schema.table(table).names,

@@ -3,7 +3,7 @@ import Analysis
 /// The tables as both kinds of database have them: numbers, and texts that are escaped for people.
 enum Schema {
   /// Increased with every change of the tables.
-  static let version: Int64 = 1
+  static let version: Int64 = 2
 
   struct Table {
     var name: String
@@ -38,8 +38,8 @@ enum Schema {
     name: "runtime_grant",
     columns: [
       ("source", "BIGINT NOT NULL"), ("key", "TEXT NOT NULL"), ("state", "TEXT NOT NULL"), ("object", "TEXT"),
-      ("application", "TEXT"), ("operations", "TEXT"), ("uid", "BIGINT"), ("sequence", "BIGINT NOT NULL"),
-      ("time", "BIGINT NOT NULL"),
+      ("application", "TEXT"), ("operations", "TEXT"), ("uid", "BIGINT"), ("expires", "BIGINT"),
+      ("sequence", "BIGINT NOT NULL"), ("time", "BIGINT NOT NULL"),
     ], key: ["source", "key"])
 
   static let counter = Table(
@@ -94,25 +94,30 @@ enum Schema {
   /// Each ends with the time, so that the newest of what is asked for is found without looking at the rest.
   private static let indices =
     ["CREATE INDEX IF NOT EXISTS record_time ON record (time)"]
-    + ["kind", "reason", "object", "application", "pid", "uid"].map {
+    + ["kind", "reason", "object", "application", "pid", "uid", "path", "operation", "executable"].map {
       "CREATE INDEX IF NOT EXISTS record_\($0) ON record (\($0), time)"
     }
 
   /// Makes what is not there; fails where the tables are of another version.
   static func prepare(_ session: any AnalysisSession, isSQLite: Bool) throws(AnalysisError) {
-    for table in own + AnalysisTable.allCases.map({ Schema.table($0) }) {
+    func make(_ table: Table) throws(AnalysisError) {
       let columns = table.columns.map { "\($0.name) \($0.type)" }.joined(separator: ", ")
       let clustered = isSQLite && table.isClustered ? " WITHOUT ROWID" : ""
       try session.execute(
         "CREATE TABLE IF NOT EXISTS \(table.name) (\(columns), PRIMARY KEY (\(table.key.joined(separator: ", "))))"
           + clustered)
     }
+    for table in own + AnalysisTable.allCases.map({ Schema.table($0) }) { try make(table) }
     for index in indices { try session.execute(index) }
     switch try found(session) {
     case version: return
     case nil:
       _ = try session.execute("INSERT INTO meta (name, value) VALUES (?, ?)", [.text("schema"), .integer(version)])
     case .some(let other) where other < version:
+      for table in rebuilt {
+        try session.execute("DROP TABLE \(table.rawValue)")
+        try make(Schema.table(table))
+      }
       try rebuild(session)
       _ = try session.execute("UPDATE meta SET value = ? WHERE name = ?", [.integer(version), .text("schema")])
     case .some: try check(session)

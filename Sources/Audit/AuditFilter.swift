@@ -106,7 +106,7 @@ extension AuditKind {
     switch self {
     case .refusal: .refused
     case .grant, .revalidate, .runtimeGrant, .use: .allowed
-    case .drop, .revoke: .ended
+    case .drop, .revoke, .runtimeGrantEnd: .ended
     default: .other
     }
   }

@@ -12,13 +12,13 @@ public enum AuditKind: UInt8, CaseIterable, Sendable, Hashable {
   case reload = 6
   /// An operation was performed (a grant's `audit: first-use` or `all`).
   case use = 7
-  /// Records that took sequence numbers but were not kept.
+  /// Records that were not kept, and how many.
   case gap = 8
   case start = 9
   case stop = 10
   /// The journal's own tail was damaged and has been cut.
   case repair = 11
-  /// `postern grant`: a grant until the next reload.
+  /// `postern grant`: a grant until it expires, is revoked, or the policy is read again.
   case runtimeGrant = 12
   /// A privileged request that is none of the others.
   case privileged = 13
@@ -28,6 +28,8 @@ public enum AuditKind: UInt8, CaseIterable, Sendable, Hashable {
   case removal = 15
   /// The key that continues the chain was gone or unreadable: another chain with another first key begins here.
   case rekey = 16
+  /// A runtime grant has expired or was revoked; those that a reload ends have no record but the reload's.
+  case runtimeGrantEnd = 17
 
   public var name: String {
     switch self {
@@ -47,6 +49,7 @@ public enum AuditKind: UInt8, CaseIterable, Sendable, Hashable {
     case .intent: "intent"
     case .removal: "removal"
     case .rekey: "rekey"
+    case .runtimeGrantEnd: "runtime-grant-end"
     }
   }
 
@@ -56,7 +59,7 @@ public enum AuditKind: UInt8, CaseIterable, Sendable, Hashable {
   }
 }
 
-/// Why an association was dropped; the raw value stands in the journal.
+/// Why an association, or a runtime grant, has ended; the raw value stands in the journal.
 public enum DropCause: UInt8, CaseIterable, Sendable, Hashable {
   case exit = 1
   case exec = 2
@@ -91,6 +94,11 @@ public struct AuditTime: Sendable, Hashable {
   public init(wall: UInt64, boottime: UInt64) {
     self.wall = wall
     self.boottime = boottime
+  }
+
+  /// Another moment of the same boot, by a wall clock that nobody has set since.
+  public func at(boottime: UInt64) -> AuditTime {
+    AuditTime(wall: wall &+ (boottime &- self.boottime), boottime: boottime)
   }
 }
 
@@ -134,7 +142,8 @@ public struct BootID: Sendable, Hashable {
   }
 }
 
-/// Records that took the sequence numbers `first...last` but were not kept, counted by reason.
+/// Records that were not kept, counted by reason. They took the sequence numbers `first...last`; where they are more than
+/// these, the others were lost before they had one: the kernel tells of refusals through a buffer that can be full.
 public struct Gap: Sendable, Hashable {
   public struct Count: Sendable, Hashable {
     /// nil: records without a reason.
@@ -158,6 +167,9 @@ public struct Gap: Sendable, Hashable {
     self.counts = counts
   }
 
+  /// How many there were.
+  public var lost: UInt64 { counts.reduce(0) { $0 &+ $1.count } }
+
   /// Takes up the records of `other`, which follows directly.
   mutating func extend(by other: Gap) {
     last = other.last
@@ -175,6 +187,19 @@ public struct Gap: Sendable, Hashable {
   }
 
   private static func order(_ reason: Reason?) -> UInt16 { reason?.rawValue ?? UInt16.max }
+}
+
+/// Which runtime grant a record is about.
+public struct RuntimeGrantTerm: Sendable, Hashable {
+  /// The broker's number of it, given once in a run.
+  public var id: UInt64
+  /// Boottime nanoseconds; nil: until the next reload.
+  public var expiry: UInt64?
+
+  public init(id: UInt64, expiry: UInt64? = nil) {
+    self.id = id
+    self.expiry = expiry
+  }
 }
 
 /// Where a segment's tail was cut.

@@ -13,6 +13,11 @@ public enum AuditFormatError: Error, Sendable, Hashable {
 }
 
 extension AuditRecord {
+  /// The number of the record in a frame, which may be of a version that is not known; nil: it is too short.
+  public static func sequence(ofEncoded frame: [UInt8]) -> UInt64? {
+    frame.count >= Frame.headLength ? Frame.sequence(frame.span, at: 0) : nil
+  }
+
   /// The record in a whole frame; marker and checksum have been compared before.
   ///
   /// Fields that a later version added behind the known ones are passed over; an unknown kind or code is an error.
@@ -67,6 +72,10 @@ extension AuditRecord {
     case .circumstances: circumstances = try input.circumstances()
     case .redacted: redacted = Redaction(rawValue: try input.number())
     case .removal: removal = Removal(first: try input.number(), last: try input.number())
+    case .runtimeGrant:
+      let id: UInt64 = try input.number()
+      let expiry: UInt64 = try input.number()
+      runtimeGrant = RuntimeGrantTerm(id: id, expiry: expiry == 0 ? nil : expiry)
     }
   }
 }

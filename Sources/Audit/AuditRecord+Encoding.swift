@@ -12,6 +12,7 @@ enum AuditField: UInt8, CaseIterable {
   case object, application, executablePath, cgroup, grant, message
   case gap, repair, redacted, removal
   case circumstances
+  case runtimeGrant
 
   var bit: UInt64 { 1 << UInt64(rawValue) }
 }
@@ -95,6 +96,11 @@ extension AuditRecord {
       present |= AuditField.circumstances.bit
       if circumstances.supplementaryGIDs.count > Circumstances.maximumGroups { isTruncated = true }
       circumstances.encode(into: &bytes)
+    }
+    if let runtimeGrant {
+      present |= AuditField.runtimeGrant.bit
+      bytes.appendLittleEndian(runtimeGrant.id)
+      bytes.appendLittleEndian(runtimeGrant.expiry ?? 0)
     }
     bytes.putLittleEndian32(UInt32(truncatingIfNeeded: present), at: 32)
     bytes.putLittleEndian32(UInt32(truncatingIfNeeded: present >> 32), at: 36)

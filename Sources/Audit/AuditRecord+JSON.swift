@@ -58,6 +58,10 @@ extension AuditRecord {
       writer.field("last", removal.last)
       writer.endObject()
     }
+    if let runtimeGrant {
+      writer.field("runtimeGrant", runtimeGrant.id)
+      writer.field("expires", runtimeGrantExpires?.text)
+    }
     if !redacted.isEmpty {
       writer.key("redacted")
       writer.beginArray()

@@ -29,6 +29,7 @@ extension AuditRecord {
     case .intent: "intent"
     case .removal: "removed"
     case .rekey: "new chain"
+    case .runtimeGrantEnd: "grant ended"
     }
   }
 
@@ -58,8 +59,9 @@ extension AuditRecord {
       if operands.request != 0 { parts.append("request 0x" + String(operands.request, radix: 16)) }
       if let address = operands.address { parts.append(address.text) }
     }
-    if let gap { parts.append("\(gap.last - gap.first + 1) records, to \(gap.last)") }
+    if let gap { parts.append("\(gap.lost) records" + (gap.last > gap.first ? ", to \(gap.last)" : "")) }
     if let repair { parts.append("\(repair.lost) bytes cut at \(repair.offset) of segment \(repair.segment)") }
+    if let expires = runtimeGrantExpires, kind == .runtimeGrant { parts.append("until \(expires.text)") }
     if let removal { parts.append("records \(removal.first) to \(removal.last)") }
     return parts.joined(separator: " ")
   }

@@ -44,6 +44,7 @@ public struct AuditRecord: Sendable, Hashable {
   /// What the policy has kept out of this record.
   public var redacted: Redaction = []
   public var removal: Removal?
+  public var runtimeGrant: RuntimeGrantTerm?
   /// Of what the policy's judge was asked; nil: it was not.
   public var circumstances: Circumstances?
   /// A text was longer than `maximumTextLength`, or there were more groups than are kept: it was cut.
@@ -90,6 +91,9 @@ public struct AuditRecord: Sendable, Hashable {
     operation = instruction.opcode
     operands = instruction.operands
   }
+
+  /// When the runtime grant that it is about ends, as far as its own time tells.
+  public var runtimeGrantExpires: AuditTime? { runtimeGrant?.expiry.map { time.at(boottime: $0) } }
 
   /// The sequence number that follows this record: a gap stands for all of its numbers.
   public var nextSequence: UInt64 { max(sequence, gap?.last ?? 0) &+ 1 }

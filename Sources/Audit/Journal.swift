@@ -123,8 +123,25 @@ public final class Journal: Sendable {
     return submission
   }
 
+  /// Takes note of records that were lost before they had numbers, in one gap record with a number of its own.
+  ///
+  /// - Parameter record: the gap record, without its gap.
+  public func submit(_ record: AuditRecord, lost counts: [Gap.Count]) {
+    queue.withLock { queue in
+      queue.submit(record, lost: counts, configuration)
+      queue.writerSleeps = false
+    }
+    signal.signal()
+  }
+
   /// Fields that are kept out of records submitted from now on.
   public func setRedaction(_ fields: Redaction) { redaction.store(fields.rawValue, ordering: .relaxed) }
+
+  /// How long records are kept from now on, and in how large segments.
+  public func set(_ limits: JournalLimits) {
+    queue.withLock { $0.limits = limits }
+    signal.signal()
+  }
 
   /// The last sequence number that was given.
   public var last: UInt64 { queue.withLock { $0.next - 1 } }
@@ -180,6 +197,8 @@ public final class Journal: Sendable {
       }
       if isIdle, !isStopping { signal.wait(milliseconds: pause(writer, isFailing: isFailing)) }
       let time = now()
+      if let limits = queue.withLock({ $0.limits.take() }) { writer.set(limits) }
+      if let due = writer.lookDue, time.boottime >= due { writer.looksForOld = true }
       let removal = tellsRemoval ? writer.old(now: time) : nil
       let (batch, isHurried) = queue.withLock { queue in
         queue.writerSleeps = false
@@ -236,7 +255,7 @@ public final class Journal: Sendable {
   private func pause(_ writer: borrowing SegmentWriter, isFailing: Bool) -> Int64? {
     if isFailing { return configuration.retryInterval }
     if writer.hasUnsynchronized { return configuration.syncInterval }
-    guard let due = writer.keyDue ?? writer.epochEnd else { return nil }
+    guard let due = [writer.keyDue ?? writer.epochEnd, writer.lookDue].compactMap({ $0 }).min() else { return nil }
     let now = now().boottime
     return due > now ? Int64(clamping: (due - now) / 1_000_000 + 1) : 1
   }

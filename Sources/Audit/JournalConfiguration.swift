@@ -8,7 +8,8 @@ public struct JournalConfiguration: Sendable {
   public var boot: BootID
   /// Bytes after which a new segment begins; a record is never split, one longer than this has a segment of its own.
   public var segmentSize: UInt64
-  /// Nanoseconds that records are kept; nil: for ever. Whole segments are removed, when a new one begins and at start.
+  /// Nanoseconds that records are kept; nil: for ever. Whole segments are removed: at start, when one begins, and from time
+  /// to time.
   public var retention: UInt64?
   /// Records that may wait for the writer.
   public var capacity: Int
@@ -22,6 +23,9 @@ public struct JournalConfiguration: Sendable {
   public var redaction: Redaction
   /// Nanoseconds between signed checkpoints, while records come.
   public var checkpointInterval: UInt64
+  /// Nanoseconds that a segment is written to at least, and that pass between looks for old ones, however short the
+  /// retention is.
+  var leastAge: UInt64 = 60_000_000_000
   /// Written bytes that may be not on disk, before a sync that nobody asked for.
   var unsynced = 8 << 20
 
@@ -40,6 +44,17 @@ public struct JournalConfiguration: Sendable {
     self.capacityBytes = capacityBytes
     self.syncInterval = syncInterval
     self.retryInterval = retryInterval
+  }
+}
+
+/// What may change while a journal is written; as in `JournalConfiguration`.
+public struct JournalLimits: Sendable {
+  public var segmentSize: UInt64
+  public var retention: UInt64?
+
+  public init(segmentSize: UInt64, retention: UInt64?) {
+    self.segmentSize = segmentSize
+    self.retention = retention
   }
 }
 

@@ -100,6 +100,8 @@ struct JournalQueue {
   var isStopping = false
   /// Somebody waits for what is there now.
   var isHurried = false
+  /// For the writer to take over.
+  var limits: JournalLimits?
   var completions: [JournalCompletion] = []
   var counters = JournalCounters()
 
@@ -138,18 +140,9 @@ extension JournalQueue {
     _ record: AuditRecord, _ body: AuditRecord.EncodedBody, _ durability: Durability,
     _ configuration: JournalConfiguration
   ) -> Submission {
-    let isFull =
-      isStopping || waiting.entries.count >= configuration.capacity
-      || waiting.bytes.count + body.bytes.count > configuration.capacityBytes
-    if isFull {
+    if isFull(for: body.bytes.count, configuration) {
       guard durability == .none else { return .full }
-      let sequence = next
-      next += 1
-      if gap == nil { gap = (Gap(first: sequence, last: sequence, counts: []), record.time) }
-      gap?.gap.last = sequence
-      gap?.gap.add(record.reason, 1)
-      counters.dropped += 1
-      return .counted(sequence: sequence)
+      return .counted(sequence: count([Gap.Count(reason: record.reason, count: 1)], at: record.time))
     }
     closeGap(boot: record.boot)
     var numbered = record
@@ -159,6 +152,38 @@ extension JournalQueue {
     if case .required(let wanted) = durability { token = wanted }
     waiting.append(numbered, body: body, token: token)
     return .queued(sequence: numbered.sequence)
+  }
+
+  /// Gives the gap record a number of its own and a place in the queue, or adds to the open gap.
+  mutating func submit(_ record: AuditRecord, lost counts: [Gap.Count], _ configuration: JournalConfiguration) {
+    if isFull(for: 0, configuration) {
+      _ = count(counts, at: record.time)
+      return
+    }
+    closeGap(boot: record.boot)
+    _ = count(counts, at: record.time)
+    guard let taken = gap?.gap else { return }
+    gap = nil
+    var numbered = record
+    numbered.sequence = taken.first
+    numbered.gap = taken
+    waiting.append(numbered)
+  }
+
+  private func isFull(for bytes: Int, _ configuration: JournalConfiguration) -> Bool {
+    isStopping || waiting.entries.count >= configuration.capacity
+      || waiting.bytes.count + bytes > configuration.capacityBytes
+  }
+
+  /// Adds to the open gap, with the next number, which it returns.
+  private mutating func count(_ counts: [Gap.Count], at time: AuditTime) -> UInt64 {
+    let sequence = next
+    next += 1
+    var open = gap ?? (Gap(first: sequence, last: sequence, counts: []), time)
+    open.gap.extend(by: Gap(first: sequence, last: sequence, counts: counts))
+    gap = open
+    counters.dropped += counts.reduce(0) { $0 + $1.count }
+    return sequence
   }
 
   mutating func account(_ outcome: borrowing SegmentWriter.Outcome, depth: Int) {

@@ -4,12 +4,12 @@ extension JournalReader {
   /// The newest `count` matching records, oldest first, with the damage that lies among them.
   ///
   /// - Parameters:
-  ///   - most: how many records are looked at; where fewer match among them, fewer come.
+  ///   - most: how many bytes are looked at, by some records; where fewer match among them, fewer come.
   ///   - durable: the last number that is known to be on disk: what is behind it may still be withdrawn, and is left out.
   ///
   /// Reads backwards from the journal's end, so it does not depend on the journal's length.
   public static func newest(
-    _ count: Int, directory path: String, matching filter: AuditFilter = AuditFilter(), among most: Int = .max,
+    _ count: Int, directory path: String, matching filter: AuditFilter = AuditFilter(), within most: Int = .max,
     upTo durable: UInt64 = .max
   ) throws(JournalError) -> [JournalItem] {
     do {
@@ -76,15 +76,18 @@ extension JournalReader {
       while found.count < count, left > 0, let length = frame(endingAt: stop, bytes) {
         if let item = item(Array(bytes[stop - length..<stop])) { found.append(item) }
         stop -= length
-        left -= 1
+        left -= length
       }
       // No whole frame ends here: a torn tail or damage. What is before is read forward.
       if stop == bytes.count { break }
       end = base + UInt64(stop)
     }
     guard end > start, found.count < count, left > 0, var cursor = try SegmentCursor(file) else { return }
+    if end - start > UInt64(left) { guard try cursor.findFrame(from: end - UInt64(left)) else { return } }
     var rest: [JournalItem] = []
     reading: while cursor.offset < end {
+      let before = cursor.offset
+      defer { left -= Int(cursor.offset - before) }
       switch try cursor.next() {
       case .frame(let frame): if let item = item(frame) { rest.append(item) }
       case .damaged(let offset, let length): rest.append(.damaged(segment: segment, offset: offset, length: length))

@@ -25,6 +25,8 @@ public struct JournalReader: ~Copyable {
   private var damageEnd: UInt64 = 0
   /// A segment without a head that has been passed over and not been told.
   private var headless: JournalItem?
+  /// Bytes of the journal that it has gone over, passed over or not: what it has cost.
+  public private(set) var walked: UInt64 = 0
   /// How far the journal was known to be on disk when its files were last looked at; nil: they were not yet.
   private var certain: UInt64?
 
@@ -78,11 +80,12 @@ public struct JournalReader: ~Copyable {
         guard isOpen else { return nil }
       }
       if let size = try cursor?.size(), let offset = cursor?.offset, size < offset {
-        // The writer has cut what it could not make durable: begin the segment again, past what was told.
-        cursor?.seek(to: UInt64(SegmentHeader.length))
+        // The writer has cut what it could not make durable: look for the place again, past what was told.
+        try cursor?.seek(toSequence: wanted)
       }
       let offset = cursor?.offset ?? 0
       guard let step = try cursor?.next() else { return nil }
+      walked += (cursor?.offset ?? offset) - offset
       if case .frame(let frame) = step, Frame.sequence(frame.span, at: 0) <= min(known, durable) {
         if let item = accept(frame) { return item }
         continue
@@ -152,7 +155,8 @@ public struct JournalReader: ~Copyable {
       let first = all[low]
       if let file = try directory.openToRead(SegmentName.name(first: first)) {
         let size = try file.size()
-        if let opened = try SegmentCursor(file) {
+        if var opened = try SegmentCursor(file) {
+          if first < wanted { try opened.seek(toSequence: wanted) }
           cursor = consume opened
           segment = first
           following = low + 1 < all.count ? all[low + 1] : nil

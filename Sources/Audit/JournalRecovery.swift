@@ -49,6 +49,8 @@ struct JournalRecovery: ~Copyable {
       }
       next = max(next, scanned.next)
       link = scanned.link
+      // A killed writer's last records may be in memory alone, and from here on they count as on disk.
+      try? file.synchronize()
       if size > scanned.end { repair = Repair(segment: first, offset: scanned.end, lost: size - scanned.end) }
       // The chain behind damage cannot be continued there: what is damaged is a part of its hash.
       guard scanned.isWhole else { return }

@@ -20,10 +20,12 @@ extension JournalVerifier {
     result.missing = JournalVerifier.joined(result.missing)
     if result.findingCount > 0 {
       result.integrity = .violated
+    } else if !result.isKeyed {
+      result.integrity = .unkeyed
     } else {
-      result.integrity = result.records > 0 && result.unkeyedFrom == nil ? .intact : .unkeyed
+      result.integrity = isCovered ? .intact : .uncovered
     }
-    if !result.missing.isEmpty {
+    if !result.missing.isEmpty || result.lostEpochs > 0 {
       result.completeness = .incomplete
     } else {
       result.completeness = result.repairs.isEmpty ? .complete : .repaired
@@ -55,12 +57,25 @@ extension JournalVerifier {
     }
   }
 
+  /// Whether a first key speaks for every record, and where there is none yet, for the chain that will begin.
+  private var isCovered: Bool {
+    if let state, result.records == 0 { return keys[state.chain] != nil && result.unkeyedFrom == nil }
+    return result.unkeyedFrom == nil
+  }
+
   private mutating func compareKeyFile() {
-    guard let state, state.source == result.source else { return }
+    guard let state, state.source == result.source else {
+      result.lacksKeyFile = lastChain != nil
+      return
+    }
+    if let lastChain, lastChain != state.chain { result.lacksKeyFile = true }
     if state.durable >= expected { note(missing: expected, state.durable) }
+    // An epoch ends only behind something that it has sealed and that is on disk, and nobody can lead the key back.
+    let ended = lastEpoch.map { min($0, .max - 1) + 1 } ?? 0
+    if isEndReadable, state.key.epoch > ended { result.lostEpochs = state.key.epoch - ended }
     guard var key = keys[state.chain] else { return }
-    let isLed = lead(&key, to: state.key.epoch, most: .max)
-    if isLed ? key.secret != state.key.secret : state.key.epoch >= key.epoch {
+    _ = lead(&key, of: state.chain, to: state.key.epoch, most: .max)
+    if isStateOfChain != true {
       result.find(
         .contradicted, expected, in: segment.first, "the key that would continue the chain is not the chain's")
     }

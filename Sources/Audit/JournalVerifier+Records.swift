@@ -56,14 +56,17 @@ extension JournalVerifier {
     }
     expected = last &+ 1
     result.records += 1
+    if segment.isUnkeyed { result.unkeyed += 1 }
     result.kept = Verification.Range(first: result.kept?.first ?? sequence, last: last)
     guard isSealed else {
       segment.anchor = nil
       return bad(.foreign, sequence, "a record without a tag")
     }
     if isAuthentic(frame, digest, sequence, most) { trust(record, sequence) }
-    if let chain = segment.chain, chain == state?.chain, let epoch = state?.key.epoch,
-      Frame.epoch(frame.span, at: 0) >= epoch, result.openFrom == nil
+    let epoch = Frame.epoch(frame.span, at: 0)
+    note(epoch, of: segment.chain)
+    if let chain = segment.chain, chain == state?.chain, let running = state?.key.epoch, epoch >= running,
+      result.openFrom == nil
     {
       result.openFrom = sequence
     }
@@ -85,7 +88,9 @@ extension JournalVerifier {
       return false
     }
     let from = key.epoch
-    if lead(&key, to: Frame.epoch(frame.span, at: 0), most: most), key.tag(digest: digest, previous: anchor) == tag {
+    if lead(&key, of: chain, to: Frame.epoch(frame.span, at: 0), most: most),
+      key.tag(digest: digest, previous: anchor) == tag
+    {
       keys[chain] = key
       segment.followsBad = false
       return true
@@ -112,9 +117,9 @@ extension JournalVerifier {
       return bad(.foreign, sequence, "a record without a tag")
     }
     let tag = Frame.tag(frame.span, at: 0)
-    if var key = withdrawn.key, let anchor = withdrawn.anchor {
+    if let chain = segment.chain, var key = withdrawn.key, let anchor = withdrawn.anchor {
       let from = key.epoch
-      guard lead(&key, to: Frame.epoch(frame.span, at: 0), most: Frame.sequenceLimit),
+      guard lead(&key, of: chain, to: Frame.epoch(frame.span, at: 0), most: Frame.sequenceLimit),
         key.tag(digest: Frame.digest(frame, 0..<frame.count), previous: anchor) == tag
       else {
         budget -= min(budget, key.epoch - from)
@@ -148,7 +153,7 @@ extension JournalVerifier {
     }
     if let removal = record.removal, record.kind == .removal { removals.append(removal) }
     if let gap = record.gap, record.kind == .gap {
-      result.dropped += gap.counts.reduce(0) { $0 &+ $1.count }
+      result.dropped += gap.lost
     }
   }
 }

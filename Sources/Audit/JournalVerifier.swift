@@ -12,6 +12,14 @@ struct JournalVerifier: ~Copyable {
   var keys: [JournalID: ChainKey] = [:]
   /// What the key file says, read before anything else: what was on disk by then has to be found.
   let state: KeyState?
+  /// Whether the key file's key is its chain's, as leading that to the same epoch has shown; nil: it was not led so far.
+  var isStateOfChain: Bool?
+  /// The last epoch of the key file's chain that something was sealed in; nil: nothing was.
+  var lastEpoch: UInt64?
+  /// The chain of the last segment whose head can be read.
+  var lastChain: JournalID?
+  /// No head behind that one is damaged.
+  var isEndReadable = true
   /// Steps that keys are led in vain at most, for frames that claim an epoch far ahead.
   var budget: UInt64 = 1 << 26
 
@@ -30,6 +38,8 @@ struct JournalVerifier: ~Copyable {
     var first: UInt64
     var following: UInt64?
     var chain: JournalID?
+    /// No first key of its chain was given.
+    var isUnkeyed = false
     var hash = SegmentHash()
     /// The tag that the next record is chained to; nil: what is before is bad or missing.
     var anchor: [UInt8]?
@@ -67,12 +77,13 @@ struct JournalVerifier: ~Copyable {
     }
     outcomes = checkpoints.map { _ in nil }
     result.isKeyWaiting = isKeyWaiting
+    result.isKeyed = !keys.isEmpty
   }
 
   mutating func walk() throws(SystemError) {
     let segments = SegmentName.sorted(try directory.names())
     result.source = cards.first?.source ?? state?.source
-    result.lacksKeyFile = state == nil && !segments.isEmpty
+    result.isThere = state != nil || !segments.isEmpty
     for (number, checkpoint) in checkpoints.enumerated() { outcomes[number] = preliminary(checkpoint) }
     for (index, first) in segments.enumerated() {
       let isLast = index + 1 == segments.count
@@ -95,6 +106,7 @@ struct JournalVerifier: ~Copyable {
         if size > 0 { repaired(Repair(segment: first, offset: 0, lost: size)) }
       } else {
         segment.isClean = false
+        isEndReadable = false
         result.find(
           .damaged, max(expected, first), in: first, "the segment's head is damaged: nothing in it is readable")
       }
@@ -119,16 +131,27 @@ struct JournalVerifier: ~Copyable {
     result.missing.append(Verification.Range(first: first, last: last))
   }
 
-  /// Leads the key to an epoch; false: it lies behind, or further ahead than `most` allows.
-  mutating func lead(_ key: inout ChainKey, to epoch: UInt64, most: UInt64) -> Bool {
+  /// Leads a chain's key to an epoch; false: it lies behind, or further ahead than `most` allows.
+  mutating func lead(_ key: inout ChainKey, of chain: JournalID, to epoch: UInt64, most: UInt64) -> Bool {
     guard epoch >= key.epoch, epoch - key.epoch <= min(most, budget) else { return false }
+    if let state, chain == state.chain, key.epoch <= state.key.epoch, state.key.epoch <= epoch {
+      key.evolve(to: state.key.epoch)
+      isStateOfChain = key.secret == state.key.secret
+    }
     key.evolve(to: epoch)
     return true
+  }
+
+  /// Takes note that something was sealed in an epoch.
+  mutating func note(_ epoch: UInt64, of chain: JournalID?) {
+    if let state, chain == state.chain { lastEpoch = max(lastEpoch ?? 0, epoch) }
   }
 
   private mutating func accept(_ header: SegmentHeader) {
     let first = header.first
     segment.chain = header.chain
+    (lastChain, isEndReadable) = (header.chain, true)
+    note(header.epoch, of: header.chain)
     if first != segment.first {
       bad(.altered, segment.first, "the segment's name and its head do not agree on its first number")
     }
@@ -152,11 +175,14 @@ struct JournalVerifier: ~Copyable {
     segment.hash = SegmentHash(head: digest)
     segment.anchor = header.tag
     guard var key = keys[header.chain] else {
+      segment.isUnkeyed = true
       if result.unkeyedFrom == nil { result.unkeyedFrom = first }
       return
     }
     let from = key.epoch
-    if lead(&key, to: header.epoch, most: most), key.tag(digest: digest, previous: Sealer.noTag) == header.tag {
+    if lead(&key, of: header.chain, to: header.epoch, most: most),
+      key.tag(digest: digest, previous: Sealer.noTag) == header.tag
+    {
       keys[header.chain] = key
     } else {
       budget -= min(budget, key.epoch - from)

@@ -12,6 +12,8 @@ struct SegmentCursor: ~Copyable {
   }
 
   private static let chunk = 256 << 10
+  /// While a place is looked for: most of what is read around it is thrown away.
+  private static let shortChunk = 16 << 10
 
   private let file: JournalFile
   let header: SegmentHeader
@@ -20,6 +22,7 @@ struct SegmentCursor: ~Copyable {
   private var position = 0
   /// The file offset of the buffer's first byte.
   private var base: UInt64
+  private var chunk = SegmentCursor.chunk
 
   /// nil: the file does not begin with a segment's head.
   init?(_ file: consuming JournalFile, from offset: UInt64 = UInt64(SegmentHeader.length)) throws(SystemError) {
@@ -47,34 +50,62 @@ struct SegmentCursor: ~Copyable {
     base = offset
   }
 
+  /// Goes to the last whole frame whose number is not greater than `sequence`; where there is none, to the segment's start.
+  ///
+  /// Numbers grow from frame to frame, so the file is halved until little is left, and not walked over: anybody may ask
+  /// the broker for any number.
+  mutating func seek(toSequence sequence: UInt64) throws(SystemError) {
+    chunk = SegmentCursor.shortChunk
+    defer { chunk = SegmentCursor.chunk }
+    var low = UInt64(SegmentHeader.length)
+    var high = try file.size()
+    while high > low, high - low > UInt64(2 * SegmentCursor.shortChunk) {
+      let middle = low + (high - low) / 2
+      if try findFrame(from: middle, before: high), Frame.sequence(buffer.span, at: position) <= sequence {
+        low = offset
+      } else {
+        high = middle
+      }
+    }
+    var place = low
+    while low < high, try findFrame(from: low, before: high), Frame.sequence(buffer.span, at: position) <= sequence {
+      place = offset
+      low = offset + UInt64(try frameLength() ?? 1)
+    }
+    seek(to: place)
+  }
+
+  /// Goes to the first whole frame at or behind `start`; false: there is none before `end`.
+  mutating func findFrame(from start: UInt64, before end: UInt64 = .max) throws(SystemError) -> Bool {
+    // Most often it is in what has been read.
+    if start >= offset, start - base <= UInt64(buffer.count) { position = Int(start - base) } else { seek(to: start) }
+    while offset < end {
+      if try frameLength() != nil { return true }
+      guard buffer.count - position >= Frame.headLength else { return false }
+      position += 1
+    }
+    return false
+  }
+
   /// The next frame. After `end` it may be called again, for what has been written since.
   mutating func next() throws(SystemError) -> Step {
-    if let length = try frameLength(at: position) {
+    if let length = try frameLength() {
       let frame = Array(buffer[position..<position + length])
       position += length
       return .frame(frame)
     }
-    try fill(beyond: .max)
-    let left = buffer.count - position
-    guard left > 0 else { return .end(left: 0) }
-    var candidate = position + 1
-    while candidate + Frame.minimumLength <= buffer.count {
-      if Frame.length(buffer.span, at: candidate, marker: header.marker) != nil {
-        let damage = Step.damaged(offset: offset, length: UInt64(candidate - position))
-        position = candidate
-        return damage
-      }
-      candidate += 1
-    }
+    guard buffer.count > position else { return .end(left: 0) }
+    let start = offset
+    if try findFrame(from: start + 1) { return .damaged(offset: start, length: offset - start) }
+    let left = base + UInt64(buffer.count) - start
     // Read again next time: a writer may complete it, or cut it and write something else.
-    let end = Step.end(left: UInt64(left))
-    seek(to: offset)
-    return end
+    seek(to: start)
+    return .end(left: left)
   }
 
-  /// The length of the whole frame at a buffer index, reading as much as it needs.
-  private mutating func frameLength(at index: Int) throws(SystemError) -> Int? {
-    if buffer.count - index < Frame.headLength { try fill(beyond: Frame.headLength) }
+  /// The length of the whole frame at the position, reading as much as it needs.
+  private mutating func frameLength() throws(SystemError) -> Int? {
+    if buffer.count - position < Frame.headLength { try fill(beyond: Frame.headLength) }
     guard let claimed = Frame.claimedLength(buffer.span, at: position, marker: header.marker) else { return nil }
     if buffer.count - position < claimed { try fill(beyond: claimed) }
     return Frame.length(buffer.span, at: position, marker: header.marker)
@@ -88,7 +119,7 @@ struct SegmentCursor: ~Copyable {
       position = 0
     }
     while buffer.count < wanted {
-      let got = try file.read(into: &buffer, count: SegmentCursor.chunk, at: base + UInt64(buffer.count))
+      let got = try file.read(into: &buffer, count: chunk, at: base + UInt64(buffer.count))
       if got == 0 { return }
     }
   }

@@ -19,7 +19,7 @@ struct SegmentWriter: ~Copyable {
   let directory: JournalDirectory
   /// Held as long as the journal is open: the one writer.
   private let lock: JournalFile
-  let configuration: JournalConfiguration
+  private(set) var configuration: JournalConfiguration
   private let fault: (@Sendable (JournalStep) -> Int32?)?
   /// The file of `segment`; both are there, or neither.
   private var file: JournalFile?
@@ -41,6 +41,8 @@ struct SegmentWriter: ~Copyable {
   private var unsynchronized: [String]
   /// Whether segments have to be looked at for those that are too old.
   var looksForOld = true
+  /// When they were looked at last; boottime nanoseconds.
+  var looked: UInt64 = 0
 
   /// What one commit came to.
   struct Outcome {
@@ -90,6 +92,13 @@ struct SegmentWriter: ~Copyable {
 
   mutating func forgetCuts() { cuts = [] }
 
+  /// What comes is kept so; what is there is looked at by it.
+  mutating func set(_ limits: JournalLimits) {
+    configuration.segmentSize = limits.segmentSize
+    configuration.retention = limits.retention
+    looksForOld = true
+  }
+
   /// Whether an epoch has begun that time will end; boottime nanoseconds when.
   var epochEnd: UInt64? { sealer.records > 0 ? sealer.began &+ Sealer.epochDuration : nil }
 
@@ -123,7 +132,7 @@ struct SegmentWriter: ~Copyable {
     let first = held.entries[written.entries]
     if let segment {
       if segment.offset > UInt64(SegmentHeader.length),
-        segment.offset + UInt64(first.length) > configuration.segmentSize
+        segment.offset + UInt64(first.length) > configuration.segmentSize || isAged(segment.header, before: first, now)
       {
         try settle(&outcome)
         leaveSegment()

@@ -35,6 +35,8 @@ public struct SinkCounters: Sendable, Hashable {
   public var delivered: UInt64
   /// Records that it could not be given in any form.
   public var lost: UInt64 = 0
+  /// Numbers whose records could not be read any more: the retention had removed them, or they are damaged.
+  public var missed: UInt64 = 0
   /// errno of the last attempt; nil: it succeeded.
   public var failing: Int32?
 }
@@ -116,10 +118,11 @@ public final class SinkFeed: Sendable {
       let (durable, checkpoint, isStopping) = state.withLock { ($0.durable, $0.checkpoint, $0.isStopping) }
       var failure: Int32?
       do throws(SystemError) {
-        try outlet.deliver(&position, upTo: durable) { delivered, lost in
+        try outlet.deliver(&position, upTo: durable) { delivered, lost, missed in
           state.withLock {
             $0.counters.delivered = delivered
             $0.counters.lost += lost
+            $0.counters.missed = missed
             return !$0.isStopping || isStopping
           }
         }
@@ -149,6 +152,8 @@ struct JournalPosition: ~Copyable {
   var reader: JournalReader?
   /// Read, and not yet delivered.
   var waiting: AuditRecord?
+  /// Numbers that were passed over, since their records could not be read.
+  private(set) var missed: UInt64 = 0
 
   init(directory: String, delivered: UInt64) {
     self.directory = directory
@@ -174,12 +179,15 @@ struct JournalPosition: ~Copyable {
     }
   }
 
-  mutating func forget() {
+  /// Forgets what was read and passed since then.
+  mutating func goBack(to place: (delivered: UInt64, missed: UInt64)) {
+    (delivered, missed) = place
     reader = nil
     waiting = nil
   }
 
   mutating func pass(_ record: AuditRecord) {
+    if record.sequence > delivered + 1 { missed += record.sequence - delivered - 1 }
     delivered = record.nextSequence - 1
     waiting = nil
   }

@@ -22,23 +22,24 @@ struct SinkOutlet: ~Copyable {
 
   /// Delivers records in order, up to a number.
   ///
-  /// - Parameter progress: told the last number delivered and how many were lost since; false: stop here.
+  /// - Parameter progress: told the last number delivered, how many were lost since, and how many missed in all; false:
+  ///   stop here.
   mutating func deliver(
-    _ position: inout JournalPosition, upTo durable: UInt64, _ progress: (UInt64, UInt64) -> Bool
+    _ position: inout JournalPosition, upTo durable: UInt64, _ progress: (UInt64, UInt64, UInt64) -> Bool
   ) throws(SystemError) {
     switch target {
     case .checkpoints:
       position.delivered = max(position.delivered, durable)
-      _ = progress(position.delivered, 0)
+      _ = progress(position.delivered, 0, 0)
     case .records(.file(let path)):
       while try append(&position, upTo: durable, to: path) {
-        if !progress(position.delivered, 0) { return }
+        if !progress(position.delivered, 0, position.missed) { return }
       }
     case .records(.journald), .records(.syslog):
       while let record = try position.next(upTo: durable) {
         let isSent = try send(record)
         position.pass(record)
-        if !progress(position.delivered, isSent ? 0 : 1) { return }
+        if !progress(position.delivered, isSent ? 0 : 1, position.missed) { return }
       }
     }
   }
@@ -73,7 +74,7 @@ struct SinkOutlet: ~Copyable {
     var lines: [UInt8] = []
     var last: AuditRecord?
     var count = 0
-    let delivered = position.delivered
+    let start = (position.delivered, position.missed)
     while count < SinkOutlet.run, let record = try position.next(upTo: durable) {
       lines.append(contentsOf: record.json.utf8)
       lines.append(UInt8(ascii: "\n"))
@@ -84,8 +85,7 @@ struct SinkOutlet: ~Copyable {
     guard last != nil else { return false }
     do { try AppendFile(path).append(lines) } catch {
       // Read again the next time; where a part was written, those lines stand there twice.
-      position.delivered = delivered
-      position.forget()
+      position.goBack(to: start)
       throw error
     }
     return true

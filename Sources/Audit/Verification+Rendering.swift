@@ -9,6 +9,11 @@ extension Verification {
     lines.append("completeness: \(completenessText)")
     lines += missing.prefix(20).map { "  missing: \($0.text)" }
     if missing.count > 20 { lines.append("  and \(missing.count - 20) more ranges") }
+    if lostEpochs > 0 {
+      lines.append(
+        "  missing: the end, of unknown length: the key beside the journal is \(lostEpochs) "
+          + "\(lostEpochs == 1 ? "epoch" : "epochs") ahead of the last record, and an epoch ends only behind one")
+    }
     for tail in repairs.prefix(20) {
       let place = "\(tail.repair.lost) bytes at \(tail.repair.offset) of segment \(tail.repair.segment)"
       let unsaid =
@@ -27,7 +32,9 @@ extension Verification {
     if isKeyWaiting {
       lines.append("  the first key still lies beside the journal: `postern audit key` takes it away")
     }
-    if lacksKeyFile { lines.append("  the key that continues the chain is not there") }
+    if lacksKeyFile {
+      lines.append("  the key that continues the chain is not there: whether the end is cannot be told")
+    }
     for result in checkpoints {
       lines.append("checkpoint at \(result.checkpoint.position.sequence): \(result.outcome.text)")
     }
@@ -38,14 +45,15 @@ extension Verification {
     switch integrity {
     case .violated:
       return "the first bad record is \(firstBad ?? 0); \(findingCount) \(findingCount == 1 ? "finding" : "findings")"
-    case .intact: return "\(records) records, each with its tag under the first key"
+    case .intact: return records > 0 ? "\(records) records, each with its tag under the first key" : "no records"
     case .unkeyed:
       guard records > 0 else { return "no records" }
-      guard let unkeyedFrom, unkeyedFrom > kept?.first ?? 0 else {
-        return
-          "\(records) records without contradiction; give the first key (--key) to find what was changed on purpose"
-      }
-      return "every tag up to \(unkeyedFrom - 1) fits; another chain begins there, whose first key was not given"
+      return "\(records) records without contradiction; give the first key (--key) to find what was changed on purpose"
+    case .uncovered:
+      guard records > 0, let unkeyedFrom else { return "no records, and the chain's first key was not given" }
+      let from = unkeyedFrom > kept?.first ?? 0 ? ", from \(unkeyedFrom) on," : ""
+      return "\(unkeyed) of \(records) records\(from) have their tags under a first key that was not given: "
+        + "another chain, by a broker that had lost its key, or by somebody who sealed them anew"
     }
   }
 
@@ -56,6 +64,7 @@ extension Verification {
     case .complete: return "complete up to \(kept.last)"
     case .repaired: return "repaired, complete up to \(kept.last)"
     case .incomplete:
+      if missing.isEmpty { return "incomplete: what followed record \(kept.last) is missing" }
       let count = missing.reduce(0) { $0 &+ ($1.last &- $1.first &+ 1) }
       return "incomplete: \(count) of the records up to \(upTo) are missing"
     }
@@ -83,12 +92,14 @@ extension Verification {
     writer.endArray()
     writer.field("unverified", unverified)
     writer.field("unkeyedFrom", unkeyedFrom)
+    writer.field("unkeyed", unkeyed)
     writer.field("openFrom", openFrom)
     writer.endObject()
     writeCompleteness(to: &writer)
     writer.field("source", source?.text)
     writer.field("records", records)
     writer.field("keyWaiting", isKeyWaiting)
+    writer.field("keyFileMissing", lacksKeyFile)
     writer.key("checkpoints")
     writer.beginArray()
     for result in checkpoints {
@@ -118,6 +129,7 @@ extension Verification {
       writer.endObject()
     }
     writer.endArray()
+    writer.field("lostEpochs", lostEpochs)
     writer.key("repairs")
     writer.beginArray()
     for tail in repairs {

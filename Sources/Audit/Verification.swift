@@ -4,8 +4,11 @@ public struct Verification: Sendable, Hashable {
   public enum Integrity: String, Sendable, Hashable {
     /// Every record has its tag under the first key.
     case intact
-    /// Nothing contradicts itself, but the first key of some or all of it was not given.
+    /// Nothing contradicts itself, but no first key was given.
     case unkeyed
+    /// Nothing contradicts itself, but there are records that the given first keys say nothing of: who may write the files
+    /// can have sealed them anew.
+    case uncovered
     /// Something is not what was written.
     case violated
   }
@@ -85,6 +88,8 @@ public struct Verification: Sendable, Hashable {
   public var findings: [Finding] = []
   public var findingCount = 0
   public var missing: [Range] = []
+  /// Epochs that have ended behind the last record, as the key file's key tells, and of which nothing is there.
+  public var lostEpochs: UInt64 = 0
   public var repairs: [RepairedTail] = []
   /// Records that were counted in gap records and not kept.
   public var dropped: UInt64 = 0
@@ -92,15 +97,21 @@ public struct Verification: Sendable, Hashable {
   public var removed: UInt64 = 0
   /// Records whose tag could not be compared, because what it is chained to is bad.
   public var unverified: UInt64 = 0
-  /// From here on first keys were not given; nil: every tag was compared.
+  /// A first key was given.
+  public var isKeyed = false
+  /// The first number of a segment whose first key was not given; nil: every tag was compared.
   public var unkeyedFrom: UInt64?
+  /// Records in such segments.
+  public var unkeyed: UInt64 = 0
   /// From here on the key that sealed the records is still on the machine: whoever took it can have changed them.
   public var openFrom: UInt64?
   public var checkpoints: [CheckpointResult] = []
   /// The first key lies in the journal's directory: nobody has taken it away.
   public var isKeyWaiting = false
-  /// There are segments, and no file with the key that continues the chain.
+  /// There are segments, and no file with the key that continues the last one's chain.
   public var lacksKeyFile = false
+  /// There are files of a journal.
+  public var isThere = false
 
   public static let mostFindings = 1000
 
@@ -108,13 +119,17 @@ public struct Verification: Sendable, Hashable {
   public var firstBad: UInt64? { findings.map(\.sequence).min() }
 
   /// There is nothing that could have been verified.
-  public var isEmpty: Bool { records == 0 && findingCount == 0 && missing.isEmpty && repairs.isEmpty && source == nil }
+  public var isEmpty: Bool { !isThere && missing.isEmpty && findingCount == 0 }
 
   /// No number up to this one is missing, but for those that the retention has removed; nil: there is no record.
   public var upTo: UInt64? { missing.first.map { $0.first - 1 } ?? kept?.last }
 
-  /// Both verdicts are as good as they can be without contradicting the journal itself.
-  public var isGood: Bool { integrity != .violated && completeness == .complete }
+  /// Both verdicts are as good as they can be with what was given. With a first key that is: it covers all that is there,
+  /// and the end can be compared with the key that has taken its place.
+  public var isGood: Bool {
+    guard completeness == .complete else { return false }
+    return integrity == .intact && !lacksKeyFile || integrity == .unkeyed && !isKeyed
+  }
   public var isBad: Bool { integrity == .violated || completeness == .incomplete }
 
   mutating func find(_ kind: Finding.Kind, _ sequence: UInt64, in segment: UInt64, _ text: String) {

@@ -52,6 +52,7 @@ extension AuditRecord {
       ("executableID", text(executable.map { "\($0.device):\($0.inode)" })), ("cgroup", cgroup), ("grant", grant),
       ("cause", text(cause?.name)), ("judged", text(circumstances?.cause?.name)), ("message", message),
       ("gapFirst", number(gap?.first)), ("gapLast", number(gap?.last)),
+      ("lost", number(gap?.lost)),
       ("truncated", text(isTruncated ? "true" : nil)),
     ]
   }

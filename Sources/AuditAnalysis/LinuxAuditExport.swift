@@ -23,7 +23,7 @@ enum LinuxAuditExport {
   /// linux/audit.h and audit-records.h of the audit user space.
   private static func type(_ record: AuditRecord) -> String {
     switch record.kind {
-    case .reload, .runtimeGrant: "USER_MAC_POLICY_LOAD"
+    case .reload, .runtimeGrant, .runtimeGrantEnd: "USER_MAC_POLICY_LOAD"
     case .start: "SERVICE_START"
     case .stop: "SERVICE_STOP"
     default: "USER_AVC"
@@ -50,7 +50,7 @@ enum LinuxAuditExport {
     }
     add("grant", record.grant)
     add("text", record.message)
-    if let gap = record.gap { add("lost", "\(gap.last - gap.first + 1)") }
+    if let gap = record.gap { add("lost", "\(gap.lost)") }
     words.append("res=\(record.kind.verdict == .refused ? "failed" : "success")")
     return words.joined(separator: " ")
   }

@@ -55,7 +55,7 @@ public struct Statistics: Sendable {
   public let keys: [StatisticsKey]
   /// Records that were counted.
   public private(set) var records: UInt64 = 0
-  /// Records that took sequence numbers and were not kept.
+  /// Records that were not kept, as gap records count them.
   public private(set) var notKept: UInt64 = 0
   public private(set) var first: UInt64?
   public private(set) var last: UInt64?
@@ -65,7 +65,7 @@ public struct Statistics: Sendable {
 
   public mutating func take(_ record: AuditRecord) {
     let time = record.time.wall
-    if let gap = record.gap { notKept += gap.last - gap.first + 1 }
+    if let gap = record.gap { notKept &+= gap.lost }
     records += 1
     first = min(first ?? time, time)
     last = max(last ?? time, time)

@@ -14,6 +14,14 @@ extension Suggester {
     case .undecidable: suggestion.commands = ["postern status", "postern doctor"]
     case .stale, .expired: if let object { suggestion.commands = ["postern object show \(object)"] }
     case .notAssociated:
+      if let object {
+        // Whether it would be given an association, and who has one.
+        if let operation = record.operation {
+          let user = record.uid.map { " --user \($0)" } ?? ""
+          suggestion.commands.append("postern can-i \(operation.name) \(object)\(user)")
+        }
+        suggestion.commands.append("postern association list --object \(object)")
+      }
       suggestion.remarks.append("libpostern: postern_revalidate(), or postern_open() after an exec")
     case .revoked:
       if let object, let application {

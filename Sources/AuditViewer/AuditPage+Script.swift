@@ -168,8 +168,17 @@ extension AuditPage {
       const left = [...new Set(all.map(edge => edge.application))], right = [...new Set(all.map(edge => edge.object))];
       const width = svg.clientWidth || 600, gap = 24, height = Math.max(left.length, right.length, 1) * gap + 8;
       svg.setAttribute('viewBox', `0 0 ${width} ${height}`); svg.style.height = height + 'px'; svg.replaceChildren();
-      const from = width * .32, to = width * .66, letters = space => Math.max(6, Math.floor(space / 7));
-      const cut = (text, space) => text.length > letters(space) ? text.slice(0, letters(space) - 1) + '…' : text;
+      const from = width * .32, to = width * .66;
+      // Letters are of any width, and a name is as long as who asked for it wanted.
+      const put = (name, space, attributes) => {
+        const node = make('text', name, attributes); let letters = [...name], wide;
+        svg.append(node);
+        while (letters.length > 1 && (wide = node.getComputedTextLength()) > space) {
+          letters = letters.slice(0, Math.max(1, Math.min(letters.length - 1, Math.floor(letters.length * space / wide))));
+          node.textContent = letters.join('') + '…';
+        }
+        if (node.textContent !== name) node.append(make('title', name));
+      };
       const y = (list, name) => list.indexOf(name) * gap + 20;
       const draw = (edge, kind, bend, count) => {
         const a = y(left, edge.application) - 4 + bend, b = y(right, edge.object) - 4 + bend, middle = (from + to) / 2;
@@ -184,10 +193,10 @@ extension AuditPage {
         if (edge.allowed) draw(edge, 'pair allowed', 3, edge.allowed);
         if (edge.refused) draw(edge, 'pair refused', -3, edge.refused);
       }
-      for (const name of left) svg.append(make('text', cut(name || 'no application', from), { x: from, y: y(left, name), 'text-anchor': 'end' }));
+      for (const name of left) put(name || 'no application', from, { x: from, y: y(left, name), 'text-anchor': 'end' });
       for (const name of right) {
         const refused = all.filter(edge => edge.object === name).reduce((sum, edge) => sum + edge.refused, 0);
-        svg.append(make('text', cut(name, width - to - 44), { x: to, y: y(right, name) }));
+        put(name, width - to - 44, { x: to, y: y(right, name) });
         if (refused) svg.append(make('text', refused, { x: width - 2, y: y(right, name), 'text-anchor': 'end', class: 'refused-count' }));
       }
     }

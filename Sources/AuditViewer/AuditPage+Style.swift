@@ -46,10 +46,13 @@ extension AuditPage {
     th, td { padding: .25rem .5rem; vertical-align: top; overflow-wrap: anywhere; }
     td { border-bottom: 1px solid var(--line); }
     td:nth-child(-n+3), th { white-space: nowrap; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+    /* One long name leaves the others their room. */
+    th:nth-child(4), th:nth-child(5) { width: 30%; } th:nth-child(6) { width: 40%; }
     tbody tr { cursor: pointer; } tbody tr:hover, tr[aria-selected=true] { background: var(--mark); }
     #empty { padding: .6rem 1rem; color: var(--faint); } #empty:empty { display: none; }
     #detail { position: relative; font-size: 13px; } #close { position: absolute; right: .6rem; top: .6rem; }
-    #told dl { display: grid; grid-template-columns: 5rem minmax(0, 1fr); gap: .2rem .8rem; margin: 0; padding-right: 3rem; }
+    #told dl { display: grid; grid-template-columns: 5rem minmax(0, 1fr); gap: .2rem .8rem; margin: 0; }
+    #told > :first-child { padding-right: 3rem; }
     dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; } dd p { margin: 0; }
     .why { font-weight: 600; color: var(--bad); }
     h2 { font-size: 1rem; margin: 1rem 0 .3rem; }
@@ -60,7 +63,7 @@ extension AuditPage {
     kbd { border: 1px solid var(--line); border-radius: .25rem; padding: 0 .3rem; font: inherit; }
     @media (min-width: 1100px) { main.open { grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }
       main.open #overview { grid-column: 1 / -1; } #detail { max-height: 70vh; overflow: auto; } }
-    @media (max-width: 700px) { header, form, footer { padding: .5rem; } main { padding: 0 .5rem; }
+    @media (max-width: 700px) { header, form, footer, #advice { padding: .5rem; } main { padding: 0 .5rem; }
       #overview { grid-template-columns: minmax(0, 1fr); } thead { display: none; } footer { display: none; }
       #timeline { height: 6rem; } #list { max-height: none; }
       tr { display: grid; grid-template-columns: auto auto 1fr; padding: .3rem .2rem; border-bottom: 1px solid var(--line); }

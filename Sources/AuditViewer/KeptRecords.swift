@@ -22,6 +22,12 @@ public struct KeptRecords: Sendable {
   /// Of all that matched since the filter was set, also those that are not kept any more.
   public private(set) var histogram = Histogram(width: KeptRecords.bars)
 
+  /// Records that no journal kept and that gap records count; of all that came.
+  public private(set) var dropped: UInt64 = 0
+  /// Records that say the same as the one that matched before them, but for their number and time; as in `histogram`.
+  public private(set) var repeats = 0
+  private var last: AuditRecord?
+
   /// More than any terminal has columns, to be joined for the one there is.
   private static let bars = 1024
 
@@ -41,6 +47,7 @@ public struct KeptRecords: Sendable {
   }
 
   public mutating func append(_ record: AuditRecord) {
+    dropped &+= record.gap?.lost ?? 0
     if isFull {
       forgetOlder()
       ring[end % capacity] = record
@@ -65,7 +72,12 @@ public struct KeptRecords: Sendable {
     older.insert(contentsOf: records, at: 0)
     let lowest = first - older.count
     positions.insert(contentsOf: lowest..<lowest + records.count, at: head)
-    for record in records where diagnosis.take(record) { histogram.take(record.time.wall) }
+    var before: AuditRecord?
+    for record in records where diagnosis.take(record) {
+      histogram.take(record.time.wall)
+      if let before, record.repeats(before) { repeats += 1 }
+      before = record
+    }
   }
 
   /// They are all at the beginning, since all of them match.
@@ -82,6 +94,7 @@ public struct KeptRecords: Sendable {
     head = 0
     diagnosis = FilterDiagnosis(filter)
     histogram = Histogram(width: Self.bars)
+    (repeats, last) = (0, nil)
     for position in first..<end { look(at: ring[position % capacity], position: position) }
   }
 
@@ -100,5 +113,17 @@ public struct KeptRecords: Sendable {
     guard diagnosis.take(record) else { return }
     positions.append(position)
     histogram.take(record.time.wall)
+    if let last, record.repeats(last) { repeats += 1 }
+    last = record
+  }
+}
+
+extension AuditRecord {
+  /// Whether it says what another one says, at another time.
+  func repeats(_ other: AuditRecord) -> Bool {
+    var other = other
+    other.sequence = sequence
+    other.time = time
+    return self == other
   }
 }

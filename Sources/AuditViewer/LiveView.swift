@@ -53,7 +53,7 @@ public struct LiveView: Sendable {
     if mistake == nil {
       for position in max(kept.first, next ?? 0)..<max(kept.end, next ?? 0) {
         guard let record = kept[position] else { continue }
-        dropped += record.gap?.counts.reduce(0) { $0 + $1.count } ?? 0
+        dropped &+= record.gap?.lost ?? 0
         guard diagnosis.take(record) else { continue }
         count(record)
         rows.append(record)
@@ -74,7 +74,8 @@ public struct LiveView: Sendable {
     writer.field("matched", diagnosis.matched)
     writer.field("obstacle", obstacle)
     writer.field("mistake", mistake)
-    writer.field("empty", lines: diagnosis.explanation { "\($0.key):\($0.value.escaped)" })
+    // A text that is no filter was held against nothing.
+    writer.field("empty", lines: mistake == nil ? diagnosis.explanation { "\($0.key):\($0.value.escaped)" } : [])
     writer.field("span", histogram.spanText)
     writer.key("bars")
     writer.beginArray()
@@ -156,16 +157,6 @@ extension LiveView {
     writer.endArray()
     writer.endObject()
     return writer.text
-  }
-}
-
-extension AuditRecord {
-  /// Whether it says what another one says, at another time.
-  fileprivate func repeats(_ other: AuditRecord) -> Bool {
-    var other = other
-    other.sequence = sequence
-    other.time = time
-    return self == other
   }
 }
 

@@ -25,6 +25,8 @@ extension Viewer {
     if kept.isFull { parts[0] += " (the newest)" }
     if unreadable > 0 { parts.append("\(unreadable) unreadable") }
     if skipped > 0 { parts.append("\(skipped) passed over") }
+    if kept.dropped > 0 { parts.append("\(kept.dropped) not kept") }
+    if kept.repeats > 0 { parts.append("\(kept.repeats) repeats") }
     let state = obstacle != nil ? "no broker" : isFollowing ? "live" : wantsRecords ? "held" : "held, newer ones wait"
     screen.put("", row: 0, column: 0, style: .bar, fills: true)
     let used = screen.put(" postern audit  " + parts.joined(separator: ", "), row: 0, column: 0, style: .bar)
@@ -100,6 +102,10 @@ extension Viewer {
       }
     } else if let mistake = filterLine.mistake {
       screen.put(mistake, row: row, column: 0, style: .bad)
+      return
+    }
+    if let searchObstacle, mode == .list {
+      screen.put("no older ones: " + searchObstacle, row: row, column: 0, style: .bad)
       return
     }
     let keys: [(String, String)] =

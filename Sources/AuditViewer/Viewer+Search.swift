@@ -56,6 +56,7 @@ extension Viewer {
     // Another filter is in force now, or newer records have taken the place.
     guard result.search == searching else { return [] }
     searching = nil
+    searchObstacle = result.obstacle
     guard result.obstacle == nil, result.search.before == reach else { return [] }
     kept.prepend(result.records, reaching: result.from)
     // Until there is one to show, or no more to look at.

@@ -56,6 +56,8 @@ public struct Viewer {
   var obstacle: String?
   /// What is being looked for now.
   var searching: Search?
+  /// Why the last search found out nothing, until the next key; escaped.
+  var searchObstacle: String?
   /// What the records were filtered by before they came here, as words; empty: nothing.
   let base: String
   /// Said where nothing is shown, beside why.
@@ -83,7 +85,9 @@ public struct Viewer {
   public mutating func handle(_ event: Event) -> [Effect] {
     var effects: [Effect] = []
     switch event {
-    case .key(let key): effects = press(key)
+    case .key(let key):
+      searchObstacle = nil
+      effects = press(key)
     case .resized(let size): self.size = size
     case .records(let records, let unreadable):
       for record in records { kept.append(record) }

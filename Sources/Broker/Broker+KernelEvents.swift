@@ -93,24 +93,24 @@ extension Broker {
     if record.message == nil { record.message = ByteString(event.door) }
   }
 
-  /// Refusals that the kernel counted and could not describe become one record, with how many of each reason; once a second.
+  /// Refusals that the kernel counted and could not describe become one gap record, with how many of each reason; once a second.
   func noteLostRefusals(now: UInt64) {
     guard let direct, now >= nextLossReport, let counters = try? direct.kernel.counters() else { return }
     nextLossReport = now + 1_000_000_000
     noteLostOthers(counters, direct)
-    var text: [String] = []
+    var lost: [Gap.Count] = []
     for (reason, count) in counters.lostRefusals.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       let missing = count &- direct.kernel.toldLost(reason)
       guard missing > 0 else { continue }
-      text.append("\(missing) \(reason.name)")
+      lost.append(Gap.Count(reason: reason, count: missing))
       refusals += missing
       direct.kernel.noteToldLost(reason, count)
     }
-    guard !text.isEmpty else { return }
-    var gap = record(.privileged)
+    guard !lost.isEmpty else { return }
+    var gap = record(.gap)
     gap.path = .direct
-    gap.message = ByteString("refused, counted and not described: \(text.joined(separator: ", "))")
-    _ = journal.submit(gap, durability: .none)
+    gap.message = "refused, counted by the kernel and not described"
+    journal.submit(gap, lost: lost)
   }
 
   /// Whatever else the kernel could not tell: associations that hooks have made are found without it, and how much it was is

@@ -133,6 +133,7 @@ extension Broker {
     policy = read.model
     policyWarnings = read.warnings
     journal.setRedaction(read.model.audit.redact)
+    journal.set(read.model.audit.limits)
     feedSinks(after: journal.last)
     let hadRevokes = !authority.revokes.isEmpty
     authority.reload()

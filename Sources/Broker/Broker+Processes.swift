@@ -264,7 +264,7 @@ extension Broker {
     let now = Clock.boottime()
     let (dropped, next) = entity.expire(now: now)
     ended(dropped, cause: .expiry, reason: .expired)
-    _ = authority.expire(at: now)
+    runtimeGrantsEnded(authority.expire(at: now), cause: .expiry)
     nextExpiry = next
     takeBackFromLeavers { $0.expiry <= now }
     settleRevokes()

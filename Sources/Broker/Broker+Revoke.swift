@@ -96,7 +96,7 @@ extension Broker {
           association: target.association, process: target.holder, path: target.path,
           object: target.definition.name, application: "", channels: []))
     }
-    authority.add(selected.standing)
+    let endedGrants = authority.add(selected.standing)
     for process in selected.standing.processes ?? [] { tree.revoked(process) }
     let stored = storeRevokes()
     var rings = Dictionary(
@@ -114,6 +114,7 @@ extension Broker {
           path: .ring, object: objects[use.object]?.definition.name ?? "", application: use.application ?? "",
           channels: []))
     }
+    runtimeGrantsEnded(endedGrants, cause: .revoke, by: caller)
     var ordered = record(.privileged)
     ordered.describe(caller.subject)
     ordered.object = order.object.isEmpty ? nil : ByteString(order.object)
@@ -272,14 +273,30 @@ extension Broker {
     if let object = objectIDs[order.object], let application = applicationIDs[order.application] {
       entity.pardon(AssociationSelector(object: object, application: application))
     }
-    var granted = record(.runtimeGrant)
+    var granted = record(.runtimeGrant, of: grant)
     granted.describe(caller.subject)
-    granted.object = ByteString(order.object)
-    granted.application = ByteString(order.application)
-    granted.operations = order.operations
     _ = journal.submit(granted, durability: .none)
     armTimer()
     answer(connection, id, .done)
+  }
+
+  /// Runtime grants have expired or were revoked: the journal says so. (Those that a reload ends, the reload's record says.)
+  func runtimeGrantsEnded(_ grants: [RuntimeGrant], cause: DropCause, by caller: Caller? = nil) {
+    for grant in grants {
+      var ended = record(.runtimeGrantEnd, of: grant)
+      ended.cause = cause
+      if let caller { ended.describe(caller.subject) }
+      _ = journal.submit(ended, durability: .none)
+    }
+  }
+
+  private func record(_ kind: AuditKind, of grant: RuntimeGrant) -> AuditRecord {
+    var record = record(kind)
+    record.object = ByteString(grant.key.object)
+    record.application = ByteString(grant.key.application)
+    record.operations = grant.operations
+    record.runtimeGrant = RuntimeGrantTerm(id: grant.id, expiry: grant.expiry)
+    return record
   }
 
   private func text(of mistake: RuntimeGrantMistake, _ order: GrantOrder) -> String {

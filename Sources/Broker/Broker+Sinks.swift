@@ -45,6 +45,7 @@ extension Broker {
       let (kind, path) = feed.target.parts
       var text = "delivered \(counters.delivered)" + (path.map { " to \($0)" } ?? "")
       if counters.lost > 0 { text += ", \(counters.lost) were too long" }
+      if counters.missed > 0 { text += ", \(counters.missed) were removed or damaged before" }
       if let failing = counters.failing { text += ", failing with \(SystemError.symbol(of: failing))" }
       counts[kind, default: 0] += 1
       let count = counts[kind] ?? 1

@@ -27,7 +27,7 @@ extension Broker {
 
   /// Who was given what and has not ended, as the journal of this boot says.
   private static func handedOver(before began: UInt64, directory: String, boot: BootID) -> [Survey.Holder] {
-    guard let items = try? JournalReader.newest(span, directory: directory, among: span) else { return [] }
+    guard let items = try? JournalReader.newest(span, directory: directory) else { return [] }
     var holders: [Survey.Holder: Bool] = [:]
     for case .record(let record) in items
     where record.time.boottime < began && record.boot == boot && record.path == .handover {

@@ -296,8 +296,8 @@ public final class Broker {
     do {
       return try Journal(
         JournalConfiguration(
-          directory: configuration.stateDirectory, boot: boot, segmentSize: settings.segment,
-          retention: settings.retention &* 1_000_000_000, redaction: settings.redact),
+          directory: configuration.stateDirectory, boot: boot, segmentSize: settings.limits.segmentSize,
+          retention: settings.limits.retention, redaction: settings.redact),
         now: { Broker.auditTime() }, onDurable: { _ in held.signal() })
     } catch { throw .journal(error) }
   }
@@ -307,6 +307,11 @@ public final class Broker {
   static func auditTime() -> AuditTime { AuditTime(wall: Clock.wall(), boottime: Clock.boottime()) }
 
   static let eventsToken: UInt64 = .max
+}
+
+extension AuditSettings {
+  /// What of it the journal takes over at a reload.
+  var limits: JournalLimits { JournalLimits(segmentSize: segment, retention: retention &* 1_000_000_000) }
 }
 
 /// Why a broker cannot start or go on.

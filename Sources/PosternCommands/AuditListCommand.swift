@@ -32,23 +32,15 @@ struct AuditListCommand: BrokerCommand {
   func perform(_ session: Session) throws(CommandFailure) {
     if let database { return try list(DatabasePlace(database), session) }
     let source = try filter.source(session)
-    var items: [RecordItem] = []
     var printer = RecordPrinter(session)
     let end: UInt64
     if let newest = count.newest {
       let page = try source.newest(Int(newest))
-      items = page.items
+      try printer.print(page.items)
       end = page.next
     } else {
-      end = try source.forEachPage { (page) throws(CommandFailure) in
-        switch session.format {
-        // Lines can go out at once; a table's columns are as wide as its widest row.
-        case .json: try printer.print(page)
-        case .table: items += page
-        }
-      }
+      end = try source.forEachPage { (page) throws(CommandFailure) in try printer.print(page) }
     }
-    try printer.print(items)
     if follow { try AuditFollowCommand.follow(source, after: end, &printer) }
     try printer.finish(empty: source.whyEmpty())
   }

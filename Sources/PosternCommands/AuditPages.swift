@@ -31,8 +31,10 @@ public final class AuditPages: Sendable {
   private let stateDirectory: String
   private let state: Mutex<State>
   private let means: VerificationOptions
-  /// Whoever holds it reads the journal or the policy; more at a time would only take each other's time.
+  /// Whoever holds it asks the broker or reads the policy; more at a time would only take each other's time.
   private let reading = Mutex<Void>(())
+  /// What verifying came to last. Whoever holds it verifies, which can take a minute: others do not wait for that.
+  private let verified = Mutex<(begun: UInt64, answer: String)?>(nil)
 
   private static let command = "audit serve"
 
@@ -151,25 +153,34 @@ public final class AuditPages: Sendable {
     }
   }
 
-  /// Both verdicts on the journal. Reads all of it.
+  /// Both verdicts on the journal. Reads all of it, once for all who asked before it began.
   public func verification() -> String {
+    let asked = Clock.boottime()
+    return verified.withLock { verified in
+      if let verified, verified.begun >= asked { return verified.answer }
+      let begun = Clock.boottime()
+      let answer = verify()
+      verified = (begun, answer)
+      return answer
+    }
+  }
+
+  private func verify() -> String {
     let means = state.withLock { $0.means }
-    return reading.withLock { _ in
-      do throws(JournalError) {
-        let result = try Verification(directory: stateDirectory, cards: means.cards, checkpoints: means.checkpoints)
-        return Self.object { writer in
-          writer.field("integrity", result.integrity.rawValue)
-          writer.field("completeness", result.completenessLine)
-          writer.field("advice", result.advice)
-          writer.field("isGood", result.isGood && result.integrity == .intact)
-          writer.field("isBad", result.isBad)
-          writer.field("lines", lines: result.lines)
-        }
-      } catch {
-        return Self.object { writer in
-          writer.field("obstacle", "not verified: you may not read the journal's files")
-          writer.field("lines", lines: [CommandFailure(error, in: stateDirectory, during: Self.command).text])
-        }
+    do throws(JournalError) {
+      let result = try Verification(directory: stateDirectory, cards: means.cards, checkpoints: means.checkpoints)
+      return Self.object { writer in
+        writer.field("integrity", result.integrity.rawValue)
+        writer.field("completeness", result.completenessLine)
+        writer.field("advice", result.advice)
+        writer.field("isGood", result.isGood && result.isKeyed)
+        writer.field("isBad", result.isBad)
+        writer.field("lines", lines: result.lines)
+      }
+    } catch {
+      return Self.object { writer in
+        writer.field("obstacle", "not verified: you may not read the journal's files")
+        writer.field("lines", lines: [CommandFailure(error, in: stateDirectory, during: Self.command).text])
       }
     }
   }
@@ -208,6 +219,14 @@ public final class AuditPages: Sendable {
 extension Verification {
   /// What to do for a verdict on whether the records are the ones that were written; nil: there is one.
   fileprivate var advice: String? {
+    if integrity == .uncovered {
+      return "The first keys that were given do not cover every record: who may write the files can have sealed the "
+        + "others anew. Where a broker had lost its key, a record of the kind rekey says so, and that chain has a first key "
+        + "of its own: give it too. Else take those records for forged."
+    }
+    if isKeyed, lacksKeyFile {
+      return "journal.key, with the key that continues the chain, is not there: whether the end is cannot be told."
+    }
     guard integrity == .unkeyed, records > 0 else { return nil }
     return "Authenticity was not checked: without the first key a change that was made on purpose is not found. "
       + (isKeyWaiting

@@ -70,20 +70,40 @@ final class RecordSource {
   }
 
   /// The newest ones that match, oldest first, and where following begins.
+  ///
+  /// Looks at the end, and where too few match there at more and more of what is before.
   func newest(_ count: Int) throws(CommandFailure) -> (items: [RecordItem], next: UInt64) {
     if filter == AuditFilter(), let limit = UInt32(exactly: count) {
       let page = try read(AuditRead(mode: .newest, limit: limit))
-      // One message holds only so many. If those are fewer than wanted, the journal is read from its start.
+      // One message holds only so many.
       if page.items.count >= count { return page }
       diagnosis = FilterDiagnosis(filter)
     }
-    var kept: [RecordItem] = []
-    let next = try forEachPage { (items) throws(CommandFailure) in
-      kept += items
-      if kept.count > count { kept.removeFirst(kept.count - count) }
+    let next = try end()
+    var found: [RecordItem] = []
+    var span = max(UInt64(count), Self.leastSpan)
+    var last = next
+    while last > 0, found.count < count {
+      let start = last > span ? last - span : 0
+      let missing = count - found.count
+      var part: [RecordItem] = []
+      var after = start
+      while after < last {
+        let page = try read(AuditRead(after: after), in: start + 1...last)
+        part += page.items
+        if part.count > missing { part.removeFirst(part.count - missing) }
+        guard page.next > after else { break }
+        after = page.next
+      }
+      found = part + found
+      last = start
+      span = min(span, 1 << 60) * 4
     }
-    return (kept, next)
+    return (found, next)
   }
+
+  /// Numbers that are looked at first: a few pages.
+  private static let leastSpan: UInt64 = 2048
 
   /// Some of those that match and are older than a number, the newest of them, oldest first.
   ///
@@ -144,10 +164,14 @@ final class RecordSource {
   /// How many records before one are looked at for what came before.
   static let reach: UInt64 = 200_000
 
-  private func read(_ request: AuditRead) throws(CommandFailure) -> (items: [RecordItem], next: UInt64) {
+  /// - Parameter numbers: those of the records that are wanted; a page has others too.
+  private func read(
+    _ request: AuditRead, in numbers: ClosedRange<UInt64> = 0...UInt64.max
+  ) throws(CommandFailure) -> (items: [RecordItem], next: UInt64) {
     let page = try session.asking(session.command) { () throws(PosternError) in try broker.auditRead(request) }
+    let rows = page.records.filter { AuditRecord.sequence(ofEncoded: $0.bytes).map(numbers.contains) ?? true }
     // What this program cannot read is never left out silently.
-    let items = page.records.map { RecordItem($0) }.filter { item in
+    let items = rows.map { RecordItem($0) }.filter { item in
       if case .record(let record) = item { return diagnosis.take(record) }
       return true
     }

@@ -7,7 +7,8 @@ struct AuditVerifyCommand: BrokerCommand {
     commandName: "verify", abstract: "Tell whether the journal is what was written, and whether all of it is there.",
     discussion: """
       Reads the journal's files itself, as root or the broker's own user; a copy on another machine will do. Without the \
-      first key it finds accidents only (unkeyed). Exit 0: nothing is wrong or missing; 1: a torn tail was repaired; 65: \
+      first key it finds accidents only (unkeyed). Exit 0: nothing is wrong or missing; 1: a torn tail was repaired, or a \
+      first key was given and does not cover every record (uncovered) or journal.key is not there to show the end; 65: \
       something is changed or missing.
       """)
 

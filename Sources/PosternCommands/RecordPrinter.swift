@@ -5,10 +5,15 @@ struct RecordPrinter {
   private let session: Session
   private var hasPrinted = false
   private var unreadable = 0
+  /// The columns' widths until now, within reason: what comes later stands below what was printed, as far as it fits.
+  private var widths: [Int] = []
+
+  /// One long name does not move all rows behind it.
+  private static let mostReserved = 60
 
   init(_ session: Session) { self.session = session }
 
-  /// A table of its own for each call: while records come in one by one, later ones are not waited for.
+  /// Rows go out at once: a journal has more of them than are kept, and of those that follow nobody knows how wide they are.
   mutating func print(_ items: [RecordItem]) throws(CommandFailure) {
     var records: [AuditRecord] = []
     for item in items {
@@ -22,7 +27,11 @@ struct RecordPrinter {
     if records.isEmpty { return }
     switch session.format {
     case .json: try session.print(records.map { $0.json + "\n" }.joined())
-    case .table: try session.print(table(records).text(coloured: session.isColoured, withTitles: !hasPrinted))
+    case .table:
+      let table = table(records)
+      let all = table.widths(least: widths)
+      widths = all.map { min($0, Self.mostReserved) }
+      try session.print(table.text(coloured: session.isColoured, withTitles: !hasPrinted, widths: all))
     }
     hasPrinted = true
   }

@@ -38,11 +38,20 @@ struct Table {
   init(_ columns: Column...) { self.columns = columns }
   init(columns: [Column]) { self.columns = columns }
 
-  /// The lines, each with its line end; no line ends in spaces.
-  func text(coloured: Bool, withTitles: Bool = true) -> String {
-    let widths = columns.indices.map { index in
-      rows.reduce(columns[index].title.count) { max($0, $1[index].text.count) }
+  /// What each column needs, and no less than `least`.
+  func widths(least: [Int] = []) -> [Int] {
+    columns.indices.map { index in
+      rows.reduce(max(columns[index].title.count, index < least.count ? least[index] : 0)) {
+        max($0, $1[index].text.count)
+      }
     }
+  }
+
+  /// The lines, each with its line end; no line ends in spaces.
+  ///
+  /// - Parameter widths: at least what `widths()` gives; nil: that.
+  func text(coloured: Bool, withTitles: Bool = true, widths: [Int]? = nil) -> String {
+    let widths = widths ?? self.widths()
     var result = withTitles ? line(columns.map { Cell($0.title, .bold) }, widths, coloured) : ""
     for row in rows { result += line(row, widths, coloured) }
     return result

@@ -38,6 +38,36 @@ import Testing
   }
 
   @Test(arguments: Backend.allCases)
+  func `a runtime grant stands until it has expired or was revoked, and the table says until when`(
+    _ backend: Backend
+  ) throws {
+    let bench = try Bench(backend)
+    func given(_ id: UInt64, expiry: UInt64?) -> AuditRecord {
+      record(.runtimeGrant) {
+        $0.time = AuditTime(wall: 5_000_000_000, boottime: 1_000_000_000)
+        $0.object = "web"
+        $0.runtimeGrant = RuntimeGrantTerm(id: id, expiry: expiry)
+      }
+    }
+    func ended(_ id: UInt64, _ cause: DropCause) -> AuditRecord {
+      record(.runtimeGrantEnd) {
+        $0.object = "web"
+        $0.runtimeGrant = RuntimeGrantTerm(id: id)
+        $0.cause = cause
+      }
+    }
+    try bench.write([given(1, expiry: 3_000_000_000), given(2, expiry: nil), given(3, expiry: nil)])
+    try bench.run()
+    #expect(
+      try bench.rows("SELECT key, expires FROM runtime_grant ORDER BY key") == [
+        [.text("grant 1"), .integer(7_000_000_000)], [.text("grant 2"), .null], [.text("grant 3"), .null],
+      ])
+    try bench.write([ended(1, .expiry), ended(3, .revoke)])
+    try bench.run()
+    #expect(try bench.rows("SELECT key, state FROM runtime_grant") == [[.text("grant 2"), .text("standing")]])
+  }
+
+  @Test(arguments: Backend.allCases)
   func `a reload ends runtime grants, and one that failed does not`(_ backend: Backend) throws {
     let bench = try Bench(backend)
     try bench.write([record(.runtimeGrant) { $0.object = "web" }, record(.reload) { $0.errno = 22 }])
@@ -172,7 +202,9 @@ import Testing
     try bench.run()
     try bench.execute("DELETE FROM association WHERE source = ?", [.integer(1)])
     try bench.execute("UPDATE runtime_grant SET object = ?", [.text("wrong")])
-    try bench.execute("UPDATE meta SET value = ?", [.integer(0)])
+    // As version 1 had it.
+    try bench.execute("ALTER TABLE runtime_grant DROP COLUMN expires")
+    try bench.execute("UPDATE meta SET value = ?", [.integer(1)])
     try bench.run()
     try Naive.compare(bench, bench.records(), "rebuilt")
     #expect(try bench.rows("SELECT object FROM runtime_grant") == [[.text("web")]])

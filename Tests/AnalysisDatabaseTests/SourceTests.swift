@@ -69,6 +69,46 @@ import Testing
   }
 
   @Test(arguments: Backend.allCases)
+  func `a program is found by its path, and by its name in every folder`(_ backend: Backend) throws {
+    let bench = try Bench(backend)
+    let paths: [ByteString] = [
+      "/usr/bin/cat", "/bin/cat", "cat", "cat/", "/bin/cat//", "/bin/concat", "/cat/dog", "/bin/CAT", "/bin/ca_",
+      "/bin/ca%",
+      "/bin/e\u{301}", "/bin/\u{301}", "/bin/\u{1B}", ByteString(bytes: Array("/bin/".utf8) + [0xFF]), "/", "",
+    ]
+    try bench.write(paths.map { path in record(.refusal) { $0.executablePath = path } })
+    try bench.run()
+    let database = try AnalysisDatabase(reading: bench.place)
+    let records = try bench.records()
+    let names = paths.map { ByteString(bytes: $0.bytes.split(separator: UInt8(ascii: "/")).last.map(Array.init) ?? []) }
+    for wanted in paths + names {
+      let filter = AuditFilter(executable: wanted)
+      let matching = records.filter { filter.matches($0) }
+      #expect(Set(try database.newest(100, matching: filter)) == Set(matching), "\(wanted)")
+      #expect(try database.count(matching: filter) == Int64(matching.count), "\(wanted)")
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `a program is found by its name among more programs than are looked at one by one`(_ backend: Backend) throws {
+    let bench = try Bench(backend)
+    try bench.write(
+      (0..<1100).map { index in
+        record(.refusal) {
+          $0.time.wall += UInt64(index)
+          $0.executablePath = ByteString("/opt/\(index)/" + (index.isMultiple(of: 3) ? "cat" : "dog\(index)"))
+        }
+      })
+    try bench.run()
+    let database = try AnalysisDatabase(reading: bench.place)
+    let filter = AuditFilter(executable: "cat")
+    let matching = try bench.records().filter { filter.matches($0) }
+    #expect(matching.count == 367)
+    #expect(try database.newest(20, matching: filter) == Array(matching.suffix(20)))
+    #expect(try database.count(matching: filter) == 367)
+  }
+
+  @Test(arguments: Backend.allCases)
   func `names do nothing to the database`(_ backend: Backend) throws {
     let bench = try Bench(backend)
     let hostile: [ByteString] = [

@@ -41,6 +41,12 @@ final class Bench: Sendable {
 
   deinit {
     try? FileManager.default.removeItem(atPath: path)
+    if case .server(let address) = place, let name = address.split(separator: "/").last,
+      let server = try? PostgreSQLServer.shared.get(),
+      var connection = try? PostgreSQLConnection(server.address("postgres"))
+    {
+      try? connection.execute("DROP DATABASE \(name) WITH (FORCE)")
+    }
     for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + ".sqlite" + end) }
   }
 
@@ -183,7 +189,9 @@ func stream(_ count: Int, _ generator: inout SplitMix) -> [AuditRecord] {
   let names: [ByteString] = [
     "web", "scratch", "'; DROP TABLE record; --", ByteString(bytes: [0xFF, 0x00, 0x1B, 0x5B]), "a\\b", "$1 ? :name",
   ]
-  return (0..<count).map { _ in
+  var standing: [RuntimeGrantTerm] = []
+  var boottime = clock().boottime
+  func any() -> AuditRecord {
     let id = UInt64.random(in: 1...12, using: &generator)
     let kinds: [AuditKind] = [
       .refusal, .refusal, .grant, .grant, .revalidate, .drop, .revoke, .intent, .use, .runtimeGrant, .reload,
@@ -211,6 +219,46 @@ func stream(_ count: Int, _ generator: inout SplitMix) -> [AuditRecord] {
       if kind == .reload, Int.random(in: 0..<3, using: &generator) == 0 { record.errno = 22 }
     }
   }
+  var records: [AuditRecord] = []
+  func end(_ grant: RuntimeGrantTerm, _ cause: DropCause) {
+    standing.removeAll { $0 == grant }
+    records.append(
+      record(.runtimeGrantEnd) {
+        $0.time.boottime = cause == .expiry ? grant.expiry ?? 0 : boottime
+        $0.runtimeGrant = grant
+        $0.cause = cause
+      })
+  }
+  // Time passes, and what has expired is told of at once; at the end all that expires has.
+  while records.count + standing.count < count {
+    boottime += UInt64.random(in: 0...2_000_000_000, using: &generator)
+    for grant in standing.sorted(by: { $0.expiry ?? .max < $1.expiry ?? .max }) where grant.expiry ?? .max <= boottime {
+      end(grant, .expiry)
+    }
+    if Int.random(in: 0..<20, using: &generator) == 0, let grant = standing.randomElement(using: &generator) {
+      end(grant, .revoke)
+    }
+    guard records.count + standing.count < count else { break }
+    var record = any()
+    record.time.boottime = boottime
+    switch record.kind {
+    case .runtimeGrant where records.count + standing.count + 2 <= count:
+      let lasts: UInt64? =
+        Bool.random(using: &generator) ? .random(in: 0...30_000_000_000, using: &generator) : nil
+      let grant = RuntimeGrantTerm(
+        id: .random(in: 1...UInt64.max, using: &generator), expiry: lasts.map { boottime + $0 })
+      record.runtimeGrant = grant
+      standing.append(grant)
+    case .start, .stop: standing = []
+    case .reload: if record.errno == nil { standing = [] }
+    default: break
+    }
+    records.append(record)
+  }
+  for grant in standing.sorted(by: { $0.expiry ?? .max < $1.expiry ?? .max }) {
+    end(grant, grant.expiry == nil ? .revoke : .expiry)
+  }
+  return records
 }
 
 func sleepShortly() { Clock.sleep(nanoseconds: 2_000_000) }

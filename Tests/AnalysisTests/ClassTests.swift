@@ -30,6 +30,13 @@ import Testing
     #expect(RecordType.reload.recordClass(in: .association) == nil)
   }
 
+  @Test func `a runtime grant and its end are rows of what is now, and nothing to associations`() {
+    for type in [RecordType.runtimeGrant, .runtimeGrantEnd] {
+      #expect(type.recordClass(in: .runtimeGrant) == .regular && type.recordClass(in: .record) == .regular)
+      #expect(type.recordClass(in: .association) == nil)
+    }
+  }
+
   @Test func `associating, dropping and beginning are rows of what is now`() {
     for type in [RecordType.grant, .revalidate, .intent, .drop, .revoke] {
       #expect(type.recordClass(in: .association) == .regular)

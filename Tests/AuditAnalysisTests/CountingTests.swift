@@ -125,9 +125,13 @@ private func matches(_ record: AuditRecord, _ filter: AuditFilter, without skipp
   @Test func `records that were not kept are counted beside those that were`() {
     var statistics = Statistics(keys: [.kind])
     var gap = AuditRecord(.gap, time: AuditTime(wall: 1, boottime: 1), boot: Scene.boot)
-    gap.gap = Gap(first: 10, last: 109, counts: [])
+    gap.gap = Gap(first: 10, last: 109, counts: [Gap.Count(reason: .quota, count: 100)])
     statistics.take(gap)
     #expect(statistics.notKept == 100 && statistics.records == 1)
+    // Lost in the kernel, before they had numbers.
+    gap.gap = Gap(first: 110, last: 110, counts: [Gap.Count(reason: .revoked, count: 7)])
+    statistics.take(gap)
+    #expect(statistics.notKept == 107 && statistics.records == 2)
   }
 
   @Test func `a histogram has every record in the bar of its time, in any order, within its width`() {

@@ -210,6 +210,8 @@ private func scene() throws -> Scene {
     let (suggestion, _, diff) = try before.suggest(before.refusal(.notAssociated, "shop", "disk", .read))
     #expect(diff.isEmpty)
     #expect(suggestion.remarks.contains { $0.contains("postern_revalidate") })
+    #expect(suggestion.commands.contains { $0.hasPrefix("postern can-i read disk") })
+    #expect(suggestion.commands.contains("postern association list --object disk"))
   }
 
   @Test func `a hostile object name never gets into a command line`() throws {

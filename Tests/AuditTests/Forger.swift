@@ -65,6 +65,47 @@ struct Forger {
     }
   }
 
+  /// Writes everything back with the records from a segment on sealed under another first key, of the forger's own making,
+  /// and the key file with the key that would continue that chain.
+  mutating func sealAnew(from index: Int) throws {
+    let before = index == 0 ? SegmentHash() : hash(of: index - 1)
+    let secret = [UInt8](repeating: 0xF0, count: ChainKey.length)
+    let chain = JournalID.random()
+    var sealer = Sealer(
+      key: ChainKey(epoch: 0, secret: secret), source: segments[index].header.source, chain: chain, hash: before,
+      previous: Sealer.noTag)
+    var last: UInt64 = 0
+    for index in segments.indices.dropFirst(index) {
+      let old = segments[index].header
+      segments[index].header = sealer.head(marker: old.marker, first: old.first, created: old.created)
+      for frame in segments[index].frames.indices {
+        let length = segments[index].frames[frame].count
+        sealer.seal(&segments[index].frames[frame], 0..<length, marker: old.marker, at: 0)
+        let sealed = segments[index].frames[frame]
+        last = Frame.sequence(sealed.span, at: 0)
+      }
+    }
+    try commit()
+    sealer.turn(at: 0, isEnd: true)
+    _ = try KeyFile.create(
+      try JournalDirectory(path: scratch.path),
+      KeyState(source: sealer.source, chain: chain, key: sealer.key, durable: last))
+  }
+
+  private func hash(of index: Int) -> SegmentHash {
+    var hash = SegmentHash(head: segments[index].header.digest)
+    for frame in segments[index].frames { hash.add(Frame.digest(frame, 0..<frame.count)) }
+    return hash
+  }
+
+  /// Changes what the key file says.
+  static func setKeyFile(_ scratch: Scratch, _ change: (inout KeyState) -> Void) throws {
+    let directory = try JournalDirectory(path: scratch.path)
+    guard var state = try KeyFile.read(directory) else { return }
+    change(&state)
+    _ = try KeyFile.create(directory, state)
+  }
+
   /// Writes everything back, with all that needs no key.
   func commit() throws {
     for name in try scratch.segments() { try FileManager.default.removeItem(atPath: "\(scratch.path)/\(name)") }

@@ -76,8 +76,9 @@ import Testing
   }
 
   @Test func `the document names every kind, and every field by its bit`() throws {
-    #expect(AuditKind.allCases.map(\.rawValue) == Array(1...16))
-    #expect(AuditField.allCases.map(\.rawValue) == Array(0...29))
+    #expect(AuditKind.allCases.map(\.rawValue) == Array(1...17))
+    #expect(AuditField.allCases.map(\.rawValue) == Array(0...30))
+    #expect(AuditKind.runtimeGrantEnd.rawValue == 17 && AuditField.runtimeGrant.rawValue == 30)
     #expect(AuditField.object.rawValue == 19 && AuditField.message.rawValue == 24 && AuditField.removal.rawValue == 28)
   }
 }

@@ -61,6 +61,49 @@ import Testing
     #expect(newest.count == 2)
   }
 
+  @Test func `reading from a number finds it without walking over what is before, also behind damage`() throws {
+    let scratch = try Scratch()
+    var generator = SplitMix(state: 11)
+    try scratch.write(
+      (0..<2000).map { _ in
+        var record = AuditRecord.random(&generator)
+        record.gap = nil
+        return record
+      })
+    let name = try #require(try scratch.segments().first)
+    func check(_ numbers: some Sequence<UInt64>) throws {
+      let all = try scratch.records()
+      for number in numbers {
+        var reader = try JournalReader(directory: scratch.path, from: number)
+        var found: AuditRecord?
+        while found == nil, let item = try reader.next() { if case .record(let record) = item { found = record } }
+        #expect(found == all.first { $0.sequence >= number }, "from \(number)")
+        #expect(reader.walked < 200 << 10, "from \(number)")
+      }
+    }
+    try check(stride(from: 1, through: 2002, by: 7))
+    var bytes = try scratch.bytes(name)
+    let middle = bytes.count / 2
+    for index in middle..<middle + 100_000 { bytes[index] = 0x5A }
+    try scratch.put(bytes, name)
+    try check(stride(from: 1, through: 2002, by: 7))
+    // From a number that is damaged the damage is told, from one behind it it is not.
+    let kept = try scratch.records().map(\.sequence)
+    let lost = try #require((1...2000).first { !kept.contains($0) })
+    let behind = try #require(kept.first { $0 > lost })
+    #expect(try scratch.items(from: lost).contains { if case .damaged = $0 { true } else { false } })
+    #expect(try !scratch.items(from: behind).contains { if case .damaged = $0 { true } else { false } })
+  }
+
+  @Test func `from the middle of a gap the gap is read`() throws {
+    let scratch = try Scratch()
+    let journal = try scratch.open(change: { $0.capacity = 1 })
+    for _ in 0..<3000 { _ = journal.submit(refusal(), durability: .none) }
+    journal.stop()
+    let gap = try #require(try scratch.records().first { ($0.gap.map { $0.last - $0.first } ?? 0) > 2 })
+    #expect(try scratch.records(from: gap.sequence + 1).first == gap)
+  }
+
   @Test func `a partial last record is the end, and is read when it is whole`() throws {
     let scratch = try Scratch()
     try scratch.write([refusal("a"), refusal("b")])

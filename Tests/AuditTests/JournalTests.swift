@@ -143,6 +143,36 @@ import Testing
     #expect(try scratch.records().last?.sequence == 12)
   }
 
+  @Test func `what was lost before it had a number is one gap record, and counts as dropped`() throws {
+    let scratch = try Scratch()
+    let gate = try Gate()
+    let journal = try scratch.open(fault: gate.atCreate, change: { $0.capacity = 2 })
+    var told = AuditRecord(.gap, time: clock(), boot: boot)
+    told.path = .direct
+    let counts = [Gap.Count(reason: .revoked, count: 9), Gap.Count(reason: .notAssociated, count: 1)]
+    journal.submit(told, lost: counts)
+    #expect(journal.counters.dropped == 10)
+    gate.waitUntilReached()
+    for sequence in 2...3 as ClosedRange<UInt64> {
+      #expect(journal.submit(refusal(), durability: .none) == .queued(sequence: sequence))
+    }
+    // There is no room: it is counted with what else is not kept.
+    #expect(journal.submit(refusal("o", .quota), durability: .none) == .counted(sequence: 4))
+    journal.submit(told, lost: counts)
+    #expect(journal.counters.dropped == 21)
+    gate.release()
+    journal.stop()
+    let records = try scratch.records()
+    #expect(records.map(\.sequence) == [1, 2, 3, 4])
+    #expect(records[0].kind == .gap && records[0].path == .direct)
+    let gap = try #require(records[0].gap)
+    #expect(gap.first == 1 && gap.last == 1 && gap.lost == 10 && Set(gap.counts) == Set(counts))
+    #expect(records[3].gap?.first == 4 && records[3].gap?.last == 5 && records[3].gap?.lost == 11)
+    #expect(try scratch.verified().dropped == 21)
+    try scratch.write([refusal()])
+    #expect(try scratch.records().last?.sequence == 6)
+  }
+
   @Test func `a gap at the end keeps its numbers over a restart`() throws {
     let scratch = try Scratch()
     let gate = try Gate()
@@ -217,6 +247,46 @@ import Testing
     let card = try #require(try KeyCard.waiting(directory: scratch.path))
     let verified = try Verification(directory: scratch.path, cards: [card])
     #expect(verified.integrity == .intact && verified.completeness == .complete && verified.removed == first - 1)
+  }
+
+  @Test func `a journal in which little is recorded removes what is older than its retention, too`() throws {
+    let scratch = try Scratch()
+    // A second, of which a segment gets a tenth: no segment is ever full, and none begins while nothing is recorded.
+    let journal = try scratch.open(change: {
+      $0.retention = 1_000_000_000
+      $0.leastAge = 50_000_000
+    })
+    defer { journal.stop() }
+    for _ in 0..<5 {
+      _ = journal.submit(refusal(), durability: .none)
+      usleep(130_000)
+    }
+    #expect(try scratch.segments().count >= 5)
+    // No record, no restart: only time.
+    #expect(try eventually { try scratch.segments().count == 1 })
+    let removals = try scratch.records().compactMap(\.removal)
+    #expect(removals.last?.first == 1 && removals.last?.last ?? 0 >= 4)
+    #expect(try scratch.verified().isGood)
+  }
+
+  @Test func `another segment size and another retention count from when they are set`() throws {
+    let scratch = try Scratch()
+    let completions = try Completions()
+    let journal = try scratch.open(onDurable: { _ in completions.wake() })
+    defer { journal.stop() }
+    func write(_ tokens: ClosedRange<UInt64>) {
+      for token in tokens { _ = journal.submit(refusal(), durability: .required(token: token)) }
+      #expect(completions.wait(Int(tokens.upperBound), journal).count == Int(tokens.upperBound))
+    }
+    write(1...20)
+    #expect(try scratch.segments().count == 1)
+    journal.set(JournalLimits(segmentSize: 600, retention: nil))
+    write(21...40)
+    #expect(try scratch.segments().count > 4)
+    journal.set(JournalLimits(segmentSize: 600, retention: 1))
+    #expect(try eventually { try scratch.segments().count == 1 })
+    #expect(try scratch.records().contains { $0.removal?.first == 1 })
+    #expect(try scratch.verified().isGood)
   }
 
   @Test func `segments that somebody else removed are missing, also where the retention removes what follows`() throws {

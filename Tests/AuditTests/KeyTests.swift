@@ -195,7 +195,7 @@ import Testing
     let both = try Verification(directory: scratch.path, cards: [first, second])
     #expect(both.integrity == .intact && both.completeness == .complete)
     let one = try Verification(directory: scratch.path, cards: [first])
-    #expect(one.integrity == .unkeyed && one.unkeyedFrom == 2)
+    #expect(one.integrity == .uncovered && one.unkeyedFrom == 2 && one.unkeyed == 2 && !one.isGood)
   }
 
   @Test func `a journal keeps its identity over restarts and in every segment, and two journals differ`() throws {

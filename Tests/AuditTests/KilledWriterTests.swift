@@ -11,17 +11,26 @@ import Testing
 @Suite struct KilledWriterTests {
   /// How many are killed: a hundredth in an ordinary run.
   private static let rounds = ProcessInfo.processInfo.environment["POSTERN_SOAK"] == nil ? 10 : 1000
+  /// How many share a journal, all of which each of them reads.
+  private static let life = 50
 
   @Test func `what was acknowledged before kill -9 is there, in order, with its tag, and recording goes on`()
     async throws
   {
-    let scratch = try Scratch()
-    let path = scratch.path
     let seed = UInt64.random(in: 0...UInt64.max)
     var generator = SplitMix(state: seed)
+    for first in stride(from: 0, to: KilledWriterTests.rounds, by: KilledWriterTests.life) {
+      try await live(first..<min(first + KilledWriterTests.life, KilledWriterTests.rounds), &generator, seed)
+    }
+  }
+
+  /// The rounds of one journal.
+  private func live(_ rounds: Range<Int>, _ generator: inout SplitMix, _ seed: UInt64) async throws {
+    let scratch = try Scratch()
+    let path = scratch.path
     var card: KeyCard?
     var known = 0
-    for round in 0..<KilledWriterTests.rounds {
+    for round in rounds {
       let pause = UInt32.random(in: 500...60_000, using: &generator)
       let number = round
       await #expect(processExitsWith: .signal(SIGKILL)) {
@@ -38,7 +47,7 @@ import Testing
       let verified = try Verification(directory: path, cards: card.map { [$0] } ?? [])
       #expect(!verified.isBad && verified.missing.isEmpty, "seed \(seed) round \(round): \(verified.lines)")
     }
-    #expect(known > KilledWriterTests.rounds, "seed \(seed): the writers were killed before they wrote anything")
+    #expect(known > rounds.count, "seed \(seed): the writers were killed before they wrote anything")
     // Another process goes on where they ended.
     try scratch.write([refusal("after all")])
     #expect(try scratch.records().last?.object == "after all")

@@ -111,6 +111,26 @@ import Testing
     journal.stop()
   }
 
+  @Test func `what was removed or damaged before a sink had it is counted`() throws {
+    let scratch = try Scratch()
+    let elsewhere = try Scratch()
+    let journal = try scratch.open(change: { $0.segmentSize = 1000 })
+    for _ in 0..<50 { _ = journal.submit(refusal(), durability: .none) }
+    journal.stop()
+    let names = try scratch.segments()
+    for name in names[1...3] { try FileManager.default.removeItem(atPath: "\(scratch.path)/\(name)") }
+    var bytes = try scratch.bytes(names[5])
+    bytes[SegmentHeader.length + 20] ^= 1
+    try scratch.put(bytes, names[5])
+    let kept = try scratch.records().count
+    #expect(kept < 47)
+    let feed = try feed(.records(.file(path: "\(elsewhere.path)/log")), scratch, journal)
+    feed.wake(journal.counters, checkpoint: nil)
+    feed.stop()
+    #expect(feed.counters.delivered == 50 && feed.counters.lost == 0)
+    #expect(feed.counters.missed == UInt64(50 - kept))
+  }
+
   @Test func `what a failed sync withdrew is sent to nobody`() throws {
     let scratch = try Scratch()
     let elsewhere = try Scratch()

@@ -245,6 +245,7 @@ extension AuditRecord {
     record.circumstances = maybe { Circumstances.random(&$0) }
     record.redacted = Redaction(rawValue: maybe { number(&$0) } ?? 0)
     record.removal = maybe { Removal(first: number(&$0), last: number(&$0)) }
+    record.runtimeGrant = maybe { RuntimeGrantTerm(id: number(&$0), expiry: number(&$0) as UInt64 | 1) }
     record.repair = maybe { Repair(segment: number(&$0), offset: number(&$0), lost: number(&$0)) }
     return record
   }

@@ -1,3 +1,4 @@
+import Chain
 import Foundation
 import Instructions
 import Linux
@@ -141,6 +142,94 @@ import Testing
     #expect(try scratch.records().last?.sequence == 61)
     #expect(
       try Verification(directory: scratch.path, cards: [card]).missing == [Verification.Range(first: 60, last: 60)])
+  }
+
+  /// A journal of `count` epochs with ten records each, and the card of its chain.
+  private func journal(epochs count: Int) throws -> (Scratch, KeyCard) {
+    let scratch = try Scratch()
+    // What another opening writes is in an epoch of its own.
+    for _ in 0..<count { try scratch.write((0..<10).map { refusal(ByteString("object \($0)")) }) }
+    let card = try #require(try KeyCard.waiting(directory: scratch.path))
+    try KeyCard.forget(directory: scratch.path)
+    #expect(try Verification(directory: scratch.path, cards: [card]).isGood)
+    return (scratch, card)
+  }
+
+  @Test(arguments: [0, 2])
+  func `who seals records anew under a first key of their own is not taken for the writer`(segment: Int) throws {
+    let (scratch, card, checkpoint) = try journal()
+    var forger = try Forger(scratch)
+    let first = forger.segments[segment].header.first
+    forger.segments[segment].frames[0] = Forger.edited(forger.segments[segment].frames[0])
+    try forger.sealAnew(from: segment)
+    let unkeyed = try Verification(directory: scratch.path)
+    #expect(unkeyed.isGood && unkeyed.records == 60, "the twin: without the first key it is not seen")
+    let found = try Verification(directory: scratch.path, cards: [card])
+    #expect(found.integrity == .uncovered && found.completeness == .complete && !found.isGood)
+    #expect(found.unkeyedFrom == first && found.unkeyed == 61 - first && found.records == 60)
+    let text = try #require(found.lines.first)
+    #expect(text.hasPrefix("integrity: uncovered: \(61 - first) of 60 records"), "\(text)")
+    #expect(text.contains("a first key that was not given") && text.contains("from \(first) on") == (segment > 0))
+    let checked = try Verification(directory: scratch.path, checkpoints: [checkpoint])
+    #expect(checked.integrity == .violated)
+  }
+
+  @Test func `a removed end gives itself away by the key, which is epochs ahead and cannot be led back`() throws {
+    let (scratch, card) = try journal(epochs: 5)
+    var forger = try Forger(scratch)
+    forger.segments[0].frames.removeLast(20)
+    try forger.commit()
+    // The forger has set the number back that the key file says; that of the epoch alone says the same without any key.
+    for cards in [[], [card]] {
+      let found = try Verification(directory: scratch.path, cards: cards)
+      #expect(found.completeness == .incomplete && found.lostEpochs == 2 && found.isBad, "\(found.lines)")
+      #expect(found.lines.contains { $0.contains("2 epochs ahead of the last record") })
+    }
+    // An epoch that fits, as low as it may be or lower, with a key that the forger can make.
+    for epoch in [0, 1, 3] as [UInt64] {
+      try Forger.setKeyFile(scratch) { $0.key = ChainKey(epoch: epoch, secret: Array(1...32)) }
+      let found = try Verification(directory: scratch.path, cards: [card])
+      #expect(found.integrity == .violated && found.findings.map(\.kind) == [.contradicted], "\(epoch): \(found.lines)")
+      #expect(try Verification(directory: scratch.path).isGood, "the twin: without the first key it is not seen")
+    }
+  }
+
+  @Test func `of the last epoch the end can be removed unseen, as long as a record of it is left`() throws {
+    let (scratch, card) = try journal(epochs: 3)
+    var forger = try Forger(scratch)
+    forger.segments[0].frames.removeLast(9)
+    try forger.commit()
+    #expect(try Verification(directory: scratch.path, cards: [card]).isGood)
+    forger.segments[0].frames.removeLast(1)
+    try forger.commit()
+    #expect(try Verification(directory: scratch.path, cards: [card]).lostEpochs == 1)
+  }
+
+  @Test(arguments: ["gone", "of another journal", "of another chain"])
+  func `with the first key a journal whose key file is not there is not plainly complete`(what: String) throws {
+    let (scratch, card) = try journal(epochs: 2)
+    switch what {
+    case "gone": try FileManager.default.removeItem(atPath: "\(scratch.path)/\(KeyFile.name)")
+    case "of another journal": try Forger.setKeyFile(scratch) { $0.source = JournalID(high: 1, low: 1) }
+    default: try Forger.setKeyFile(scratch) { $0.chain = JournalID(high: 1, low: 1) }
+    }
+    let found = try Verification(directory: scratch.path, cards: [card])
+    #expect(found.lacksKeyFile && !found.isGood && found.lines.contains { $0.contains("whether the end is") })
+    if what != "of another chain" { #expect(found.integrity == .intact && !found.isBad) }
+  }
+
+  @Test func `with the first key an empty directory is no journal, and another key file is not covered`() throws {
+    let (scratch, card) = try journal(epochs: 2)
+    for name in try FileManager.default.contentsOfDirectory(atPath: scratch.path) {
+      try FileManager.default.removeItem(atPath: "\(scratch.path)/\(name)")
+    }
+    #expect(try Verification(directory: scratch.path, cards: [card]).isEmpty)
+    let made = KeyState(
+      source: card.source, chain: JournalID(high: 1, low: 1), key: ChainKey(epoch: 0, secret: Array(1...32)), durable: 0
+    )
+    _ = try KeyFile.create(try JournalDirectory(path: scratch.path), made)
+    let found = try Verification(directory: scratch.path, cards: [card])
+    #expect(!found.isEmpty && found.integrity == .uncovered && !found.isGood)
   }
 
   @Test func `removing everything is found with a checkpoint`() throws {

@@ -62,6 +62,16 @@ import Testing
     #expect(!viewer.lines.contains { $0.contains("searching") || $0.contains("covers") })
   }
 
+  @Test func `a search that fails says why, until the next key, and may be tried again`() throws {
+    var viewer = filtered()
+    let search = try #require(question(viewer.press(.text("o"))))
+    let failed = Viewer.SearchResult(search: search, records: [], from: 91, obstacle: "the broker does not answer")
+    #expect(question(viewer.handle(.found(failed))) == nil)
+    #expect(viewer.lines.last == "no older ones: the broker does not answer")
+    #expect(question(viewer.press(.text("o")))?.before == 91)
+    #expect(viewer.lines.last?.contains("o older") == true)
+  }
+
   @Test func `what was found for another filter is not shown, and what was found goes with its filter`() throws {
     var viewer = filtered()
     let search = try #require(question(viewer.press(.text("o"))))

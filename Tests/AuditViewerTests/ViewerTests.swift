@@ -58,6 +58,23 @@ import Testing
     #expect(viewer.selectedLine.contains(" 17 "))
   }
 
+  @Test func `the title counts what was dropped, and what repeats the record before`() {
+    var viewer = viewer(10)
+    #expect(!viewer.lines[0].contains("not kept") && !viewer.lines[0].contains("repeats"))
+    var gap = AuditRecord(.gap, time: AuditTime(wall: 1, boottime: 1), boot: BootID(high: 1, low: 2))
+    gap.sequence = 11
+    gap.gap = Gap(first: 11, last: 11, counts: [Gap.Count(reason: .revoked, count: 7)])
+    _ = viewer.handle(.records([gap, refusal(13), refusal(15), refusal(17), refusal(18)], unreadable: 0))
+    #expect(viewer.lines[0].contains("15 records, 7 not kept, 2 repeats "), "\(viewer.lines[0])")
+    // Under this filter each of those that are shown repeats the one before.
+    viewer.press(.text("/"))
+    viewer.type("reason:limit")
+    viewer.press(.enter)
+    #expect(viewer.lines[0].contains("8 of 15 records, 7 not kept, 7 repeats "), "\(viewer.lines[0])")
+    viewer.press(.escape)
+    #expect(viewer.lines[0].contains("15 records, 7 not kept, 2 repeats "))
+  }
+
   @Test func `a filter takes effect as it is typed, and an unfinished word takes nothing away`() {
     var viewer = viewer(10)
     viewer.press(.text("/"))

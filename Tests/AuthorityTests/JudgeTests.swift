@@ -335,7 +335,7 @@ import Testing
 
   @Test func `reasons that apply together come in the order of precedence`() {
     var scene = Scene()
-    scene.authority.add(StandingRevoke(id: 1))
+    _ = scene.authority.add(StandingRevoke(id: 1))
     scene.subject.traced = nil
     scene.subject.pidNamespace = Scene.container
     let write = OperationSet(.write)
@@ -357,9 +357,9 @@ import Testing
     }
     #expect(ask(33).authorization?.application == "shop")
     #expect(ask(34).told == ["no-such-object", "none"])
-    scene.authority.add(StandingRevoke(id: 1, processes: [scene.subject.process]))
+    _ = scene.authority.add(StandingRevoke(id: 1, processes: [scene.subject.process]))
     #expect(ask(33).authorization != nil)
-    scene.authority.add(StandingRevoke(id: 2, application: "shop"))
+    _ = scene.authority.add(StandingRevoke(id: 2, application: "shop"))
     #expect(ask(33).told == ["revoked", "none"])
   }
 

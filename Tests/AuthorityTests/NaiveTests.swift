@@ -75,7 +75,7 @@ import Testing
           expiry: one(2) ? nil : scene.now + UInt64.random(in: 0...1, using: &random)))
     }
     if one(4) {
-      scene.authority.add(
+      _ = scene.authority.add(
         StandingRevoke(
           id: 1, object: one(2) ? nil : ["disk", "other"].randomElement(using: &random),
           application: one(2) ? nil : "app\(Int.random(in: 0..<3, using: &random))",

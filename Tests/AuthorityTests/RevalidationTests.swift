@@ -30,7 +30,7 @@ import Testing
 
   @Test func `a standing revoke refuses with revoked`() {
     var scene = Scene()
-    scene.authority.add(StandingRevoke(id: 3, application: "shop"))
+    _ = scene.authority.add(StandingRevoke(id: 3, application: "shop"))
     #expect(scene.revalidate(OperationSet(.read)).told == ["revoked", "none"])
   }
 

@@ -86,6 +86,41 @@ extension RecordedSurroundings {
     #expect(try surroundings.lines().map { $0["sequence"] as? Int } == [15, 17, 19])
   }
 
+  @Test func `the newest are looked for at the end, not from the first record on`() throws {
+    let broker = try journal(20_000)
+    for words in [
+      ["--newest", "50"], ["--newest", "50", "--reason", "limit"], ["--newest", "1000", "--operation", "read"],
+    ] {
+      let surroundings = RecordedSurroundings()
+      _ = Invocation.run(["audit", "list", "--format", "json", "--socket", broker.path] + words, in: surroundings)
+      let numbers = try surroundings.lines().compactMap { $0["sequence"] as? Int }
+      let isOdd = words.contains("--reason")
+      #expect(
+        numbers == Array((isOdd ? (1...10_000).map { 2 * $0 - 1 } : Array(1...20_000)).suffix(Int(words[1]) ?? 0)))
+    }
+    let least = broker.requests.compactMap {
+      if case .auditRead(let read) = $0, read.mode == .after { read.after } else { nil }
+    }
+    #expect(try #require(least.min()) > 15_000)
+  }
+
+  @Test func `the newest are found across what is looked at piece by piece, each once`() throws {
+    let broker = try journal(9000)
+    let surroundings = RecordedSurroundings()
+    surroundings.run(
+      "audit", "list", "--newest", "4000", "--reason", "limit", "--format", "json", "--socket", broker.path)
+    #expect(try surroundings.lines().map { $0["sequence"] as? Int } == (501...4500).map { 2 * $0 - 1 })
+  }
+
+  @Test func `a table's rows go out page by page`() throws {
+    let broker = try journal(300)
+    let surroundings = RecordedSurroundings()
+    surroundings.readerTakes = 0
+    surroundings.run("audit", "list", "--socket", broker.path)
+    // Nobody reads: of a hundred pages one was asked for, behind the question where the journal ends.
+    #expect(broker.requests.count { $0.kind == .auditRead } == 2)
+  }
+
   @Test func `since is inclusive and until is exclusive`() throws {
     let broker = try journal(20)
     let surroundings = RecordedSurroundings()

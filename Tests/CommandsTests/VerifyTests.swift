@@ -12,7 +12,9 @@ import Testing
   private final class Folder {
     let path = FileManager.default.temporaryDirectory.path + "/postern-verify-\(UUID().uuidString.prefix(8))"
 
-    init() throws {
+    init() throws { try write() }
+
+    func write() throws {
       let boot = BootID(high: 1, low: 2)
       let journal = try Journal(
         JournalConfiguration(directory: path, boot: boot),
@@ -94,8 +96,40 @@ import Testing
     let empty = folder.path + "/empty"
     try FileManager.default.createDirectory(atPath: empty, withIntermediateDirectories: false)
     #expect(run("verify", "--state-dir", empty).1.contains("there is no journal"))
+    let card = RecordedSurroundings()
+    #expect(card.run("audit", "key", "--state-dir", folder.path) == .done)
+    let keyed = RecordedSurroundings(input: card.output)
+    #expect(keyed.run("audit", "verify", "--state-dir", empty, "--key", "-") == .badInput)
+    #expect(keyed.complained.contains("there is no journal"))
     #expect(run("checkpoint", "--state-dir", empty).0 == .denied)
     #expect(run("key", "--public", "--state-dir", empty).0 == .badInput)
+  }
+
+  @Test func `a first key that does not cover every record ends with 1, and so does one without journal.key`() throws {
+    let folder = try Folder()
+    func key() throws -> String {
+      let key = RecordedSurroundings()
+      #expect(key.run("audit", "key", "--state-dir", folder.path) == .done)
+      let file = folder.path + "/card-\(UUID().uuidString.prefix(8))"
+      try Data(key.output).write(to: URL(filePath: file))
+      return file
+    }
+    func verify(_ keys: String...) -> (CommandStatus, String) {
+      let surroundings = RecordedSurroundings()
+      let options = keys.flatMap { ["--key", $0] }
+      let line = ["audit", "verify", "--state-dir", folder.path] + options
+      return (Invocation.run(line, in: surroundings), surroundings.printed)
+    }
+    let first = try key()
+    try FileManager.default.removeItem(atPath: folder.path + "/journal.key")
+    #expect(verify(first).0 == .denied && verify(first).1.contains("whether the end is cannot be told"))
+    #expect(verify().0 == .done)
+    // A broker that has lost its key begins another chain.
+    try folder.write()
+    let second = try key()
+    #expect(verify(first).0 == .denied && verify(first).1.hasPrefix("integrity: uncovered: 4 of 7 records, from 4 on,"))
+    #expect(verify(second).0 == .denied && verify(second).1.hasPrefix("integrity: uncovered: 3 of 7 records have"))
+    #expect(verify(first, second).0 == .done)
   }
 
   @Test func `a changed journal ends with 65, and a torn one with 1`() throws {

@@ -15,6 +15,8 @@ public struct JournalRecord: Decodable, Sendable {
   public var pid: Int32?
   public var uid: UInt32?
   public var message: String?
+  public var runtimeGrant: UInt64?
+  public var expires: String?
 }
 
 /// One row of `postern association list --format json`.

@@ -79,6 +79,136 @@ struct PageTests {
     }
   }
 
+  /// What would do something in a page that takes a name for markup, script or style.
+  private static let hostile = [
+    "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "</title></svg></style><script>alert(2)</script>",
+    "javascript:alert(3)", "'+alert(4)+'", "${alert(5)}", "&lt;b&gt;&#60;", "]]><b>", "__proto__", "constructor",
+    "\u{202E}gnp.exe", "e\u{301}\u{301}\u{301}", "名前名前名前名前名前名前名前名前名前名前",
+    String(repeating: "W", count: 200),
+  ]
+
+  /// Nothing on the page but what belongs there, and each line within the page.
+  private static let harmless = """
+    wait document.title === 'Postern audit' && !document.querySelector('img, b, iframe, object, style, [onerror], [href^=javascript]')
+    wait document.querySelectorAll('script').length === 1 && Object.prototype.toString.call({}) === '[object Object]'
+    wait document.documentElement.scrollWidth <= innerWidth
+    wait [...document.querySelectorAll('#graph text')].every(text => { const inner = text.getBoundingClientRect(), \
+    outer = document.getElementById('graph').getBoundingClientRect(); \
+    return inner.left >= outer.left - 1 && inner.right <= outer.right + 1 })
+    """
+
+  @Test func `a hostile name does nothing in the list, the graph, the filter, the detail and the diff`() throws {
+    try Scene.run(Policies.image()) { scene in
+      for name in Self.hostile { #expect(try scene.postern("read", name).status == 1) }
+      let folder = scene.folder + "/open/<img src=x onerror=alert(6)>'\"&amp;"
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+      _ = try Command.demand(["/bin/ln", try Programs.path("postern"), folder + "/cat"])
+      #expect(try Command.run([folder + "/cat", "--socket", scene.socket, "read", "image"]).status == 1)
+      let served = try serve(scene)
+      func literal(_ text: String) throws -> String {
+        String(decoding: try JSONEncoder().encode(text), as: UTF8.self)
+      }
+      // As the journal's listing shows it: what acts or has no width of its own stands there escaped.
+      let shown = Self.hostile.prefix(10)
+      var steps = """
+        size 1280 900 light
+        open \(served.address)
+        wait document.querySelectorAll('#rows tr').length > \(Self.hostile.count)
+
+        """
+      for name in shown {
+        steps +=
+          "wait [...document.querySelectorAll('#rows td')].some(cell => cell.textContent === 'read ' + \(try literal(name)))\n"
+        steps += """
+          wait [...document.querySelectorAll('#graph title')].some(title => title.textContent.includes('→ ' + \(try literal(name)) + ','))
+
+          """
+      }
+      steps += "wait !document.getElementById('list').textContent.includes('\u{202E}')\n"
+      for size in ["1280 900 light", "1280 900 dark", "390 844 light", "390 844 dark"] {
+        steps += "size \(size)\n" + Self.harmless + "\n"
+      }
+      steps += """
+        size 1280 900 light
+        key /
+        type object:\(Self.hostile[0])
+        wait document.querySelectorAll('#rows tr').length == 1
+        wait location.search.length > 10 && !document.getElementById('mistake').textContent
+        key Enter
+        key ArrowDown
+        key Enter
+        wait document.getElementById('told').innerText.includes(\(try literal(Self.hostile[0])))
+        \(Self.harmless)
+        key Escape
+        open \(served.site)/?filter=object:image
+        wait document.querySelectorAll('#rows tr').length == 1
+        key ArrowDown
+        key Enter
+        wait document.getElementById('suggestion').textContent.includes('alert(6)')
+        \(Self.harmless)
+        wait [...document.querySelectorAll('#words option')].every(option => /^[a-z]+:?/.test(option.value))
+        size 390 844 dark
+        \(Self.harmless)
+        open \(served.site)/?filter=reason:%3Cimg/src=x/onerror=alert(7)%3E
+        wait document.getElementById('mistake').textContent.includes('<img')
+        wait !document.getElementById('empty').textContent
+        \(Self.harmless)
+
+        """
+      try browse(scene, steps)
+    }
+  }
+
+  @Test(arguments: ["1280 900 light", "1280 900 dark", "390 844 light", "390 844 dark"])
+  func `the page fits and has the colours that were asked for`(size: String) throws {
+    try Scene.run(Policies.image()) { scene in
+      for _ in 0..<3 { #expect(try scene.postern("read", "nothing-of-yours").status == 1) }
+      let words = size.split(separator: " ")
+      let isDark = words[2] == "dark"
+      // Text against what is behind it, as bright as it is (WCAG 2.2, relative luminance; 4.5 is its AA).
+      let contrast = """
+        wait (() => { const light = color => color.match(/[0-9.]+/g).slice(0, 3).map(v => v / 255) \
+        .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0); \
+        const behind = node => { while (node) { const color = getComputedStyle(node).backgroundColor; \
+        if (color !== 'rgba(0, 0, 0, 0)') return color; node = node.parentElement } return 'rgb(255, 255, 255)' }; \
+        const dark = light(getComputedStyle(document.body).backgroundColor) < .2; \
+        return dark === \(isDark) && [...document.querySelectorAll('body *')].filter(node => node.checkVisibility() && \
+        [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim()) && !node.closest('svg')).every(node => { \
+        const [a, b] = [light(getComputedStyle(node).color), light(behind(node))].sort((a, b) => b - a); \
+        return (a + .05) / (b + .05) >= 4.5 }) })()
+        """
+      try browse(
+        scene,
+        """
+        size \(size)
+        open \(try serve(scene).address)
+        wait document.querySelectorAll('#rows tr').length > 3
+        \(Self.harmless)
+        \(contrast)
+        key ArrowDown
+        key Enter
+        wait document.getElementById('suggestion')
+        \(Self.harmless)
+        \(contrast)
+
+        """)
+    }
+  }
+
+  @Test func `a first key that does not cover every record leaves the badge in doubt, and says what to do`() throws {
+    try Scene.run(Policies.image()) { scene in
+      let card = try scene.postern("audit", "key", "--state-dir", scene.folder + "/state")
+      try scene.write("card", card.output)
+      scene.killBroker()
+      try FileManager.default.removeItem(atPath: scene.folder + "/state/journal.key")
+      try scene.startAgain()
+      #expect(try scene.postern("read", "nothing-of-yours").status == 1)
+      let told = try get(try serve(scene, "--key", scene.folder + "/card"), "/verify")
+      #expect(told.contains(#""integrity":"uncovered""#) && told.contains(#""isGood":false,"isBad":false"#), "\(told)")
+      #expect(told.contains("do not cover every record") && told.contains("take those records for forged"), "\(told)")
+    }
+  }
+
   @Test
   func `the badge has both verdicts, says what was not checked without the first key, and with it that all is well`()
     throws
@@ -133,6 +263,30 @@ struct PageTests {
         wait document.getElementById('told').innerText.includes('the policy has no such object')
 
         """)
+    }
+  }
+
+  @Test func `while a journal is verified that takes long, why is told, and the grants and what is older`() throws {
+    try Scene.run(Policies.image()) { scene in
+      #expect(try scene.postern("read", "nothing-of-yours").status == 1)
+      // The head of a segment, and then a terabyte that is none.
+      let place = scene.folder + "/open/long"
+      try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
+      let names = try FileManager.default.contentsOfDirectory(atPath: scene.folder + "/state")
+      let name = try #require(names.first { $0.hasSuffix(".pj") })
+      try FileManager.default.copyItem(atPath: "\(scene.folder)/state/\(name)", toPath: "\(place)/\(name)")
+      _ = try Command.demand(["/usr/bin/truncate", "-s", "1T", "\(place)/\(name)"])
+      let served = try serve(scene, "--state-dir", place)
+      let asked = ["/usr/bin/curl", "-s", "-m", "20", "-H", "Authorization: Bearer \(served.token)"]
+      let verifying = try scene.start(asked + [served.site + "/verify"], as: scene.brokerUser)
+      Thread.sleep(forTimeInterval: 1)
+      for (path, wanted) in [
+        ("/why?id=1", #""title":"record""#), ("/older?before=2&filter=", #""rows""#), ("/grants", #""grants":[{"#),
+      ] {
+        let told = try Command.run(asked + [served.site + path])
+        #expect(told.output.contains(wanted), "\(path): \(told)")
+      }
+      verifying.end()
     }
   }
 

@@ -18,6 +18,30 @@ import Testing
     }
   }
 
+  @Test func `a runtime grant's expiry, revoke and reload are in the journal, each once`() throws {
+    try Scene.run(Policies.image()) { scene in
+      func grant(_ more: String...) throws {
+        let line = ["grant", "--application", "app", "--object", "image", "--operations", "read"] + more
+        #expect(try scene.postern(line).status == 0)
+      }
+      func told() throws -> [String] {
+        try scene.journal().filter { $0.kind.hasPrefix("runtime-grant") }
+          .map { "\($0.kind) \($0.runtimeGrant ?? 0) \($0.expires == nil ? "-" : "expires") \($0.cause ?? "-")" }
+      }
+      try grant("--expires", "1s")
+      try grant()
+      #expect(try eventually { try told().count == 3 })
+      #expect(try scene.postern("revoke", "--object", "image").status == 0)
+      try grant()
+      #expect(try scene.postern("reload").status == 0)
+      #expect(
+        try told() == [
+          "runtime-grant 1 expires -", "runtime-grant 2 - -", "runtime-grant-end 1 expires expiry",
+          "runtime-grant-end 2 - revoke", "runtime-grant 3 - -",
+        ])
+    }
+  }
+
   @Test func `an accept that waits ends with expired`() throws {
     try Scene.run(Policies.listener(grant: ", expires: 1s")) { scene in
       let process = try scene.actor()

@@ -37,6 +37,26 @@ import Testing
     }
   }
 
+  @Test func `a reload brings another size of segments and another retention`() throws {
+    try Scene.run(ReloadTests.two) { scene in
+      func segments() throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: scene.folder + "/state").filter { $0.hasSuffix(".pj") }
+          .count
+      }
+      func reload(_ settings: String) throws {
+        try scene.write("policy.yaml", try scene.expand(ReloadTests.two) + "audit: { \(settings) }\n")
+        #expect(try scene.postern("reload").status == 0)
+        for _ in 0..<40 { #expect(try scene.postern("read", "nothing-of-yours").status == 1) }
+      }
+      try reload("segment: 64MiB")
+      #expect(try segments() == 1)
+      try reload("segment: 4KiB")
+      #expect(try segments() > 2)
+      try reload("segment: 4KiB, retention: 1s")
+      #expect(try eventually { try scene.journal().contains { $0.kind == "removal" } })
+    }
+  }
+
   @Test func `a wrong new policy keeps the old one and says where the mistake is`() throws {
     try Scene.run(Policies.image()) { scene in
       let process = try scene.actor()

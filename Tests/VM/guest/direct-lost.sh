@@ -39,7 +39,7 @@ await "the record of what was lost" told_of_loss
 associations --object house
 grep -q " house $heir live direct\$" <<<"$out" || wrong "the heir is not listed: ${out//$'\n'/, }"
 does heir 4096 pread house
-postern_as root audit list --kind privileged --format json
-has "the journal" "$out" "refused, counted and not described: "
+postern_as root audit list --kind gap --format json
+has "the journal" "$out" "refused, counted by the kernel and not described"
 finish
 scene_end

@@ -111,16 +111,14 @@ finish
 told() {
 	postern_as root audit list --format json
 	allowed "the audit list"
-	/usr/bin/python3 -c 'import collections, json, re, sys
+	/usr/bin/python3 -c 'import collections, json, sys
 described, counted = collections.Counter(), collections.Counter()
 for line in sys.stdin:
     row = json.loads(line)
-    message = row.get("message") or ""
     if row["kind"] == "refusal" and row.get("path") == "direct" and row.get("operation") in ("read", "send", "receive", "accept"):
         described[row["reason"]] += 1
-    elif message.startswith("refused, counted"):
-        for number, reason in re.findall(r"(\d+) ([a-z-]+)", message):
-            counted[reason] += int(number)
+    elif row["kind"] == "gap":
+        counted.update(row["gap"]["counts"])
 for reason in ("not-associated", "revoked"):
     print(described[reason], counted[reason])' <<<"$out"
 }

@@ -218,9 +218,12 @@ sed -i '/ringed/d' "$scratch/policy.yaml"
 
 begin "what was refused meanwhile is in the journal"
 sleep 1
-journal
+journal --pid "$child"
 recorded "the child's refused read" "^refusal not-associated disk $child direct read"
+# Without those that it hammers for.
+journal --pid "$stranger" --operation write
 recorded "the stranger's refused write" "^refusal not-associated disk $stranger direct write"
+journal --object brief
 recorded "the refusal of what had expired" "^refusal expired brief $holder direct read"
 finish
 
