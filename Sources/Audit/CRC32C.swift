@@ -1,7 +1,7 @@
 /// The Castagnoli cyclic redundancy check of RFC 3720 section 12.1 (iSCSI), whose appendix B.4 has the test vectors.
 ///
 /// Finds torn and rotten records; it is no protection against forgery.
-enum CRC32C {
+public enum CRC32C {
   /// The polynomial 0x1EDC6F41, bits reflected.
   private static let polynomial: UInt32 = 0x82F6_3B78
 
@@ -21,7 +21,7 @@ enum CRC32C {
   }()
 
   /// The checksum of `bytes[range]`; the range lies within.
-  static func checksum(_ bytes: Span<UInt8>, _ range: Range<Int>) -> UInt32 {
+  public static func checksum(_ bytes: Span<UInt8>, _ range: Range<Int>) -> UInt32 {
     precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "range within the bytes")
     let table = table.span
     var crc = ~UInt32(0)

@@ -98,6 +98,10 @@ public struct RuntimeAuthority: Sendable, Hashable {
   /// Blocks what `revoke` names, and removes the runtime grants that it names wholly (not those of one process) and returns
   /// them.
   public mutating func add(_ revoke: StandingRevoke) -> [RuntimeGrant] {
+    // The same again takes the place of the one before, with nothing lifted.
+    revokes.removeAll {
+      $0.object == revoke.object && $0.application == revoke.application && $0.processes == revoke.processes
+    }
     revokes.append(revoke)
     guard revoke.processes == nil else { return [] }
     let ended = grants.filter { revoke.names($0.key) }

@@ -231,7 +231,7 @@ extension Broker {
     guard processEvents != nil else {
       return refuse(Refusal(.undecidable), "without fork events nobody is known to descend from a holder")
     }
-    guard let holder = tree.holder(aboveOf: pid, object: objectID) else {
+    guard let (holder, forked) = pending.withPIDDescriptor({ holder(of: objectID, above: pid, $0) }) ?? nil else {
       return refuse(Refusal(.refused, detail: .notDescended), "no holder to descend from")
     }
     switch entity.record(for: objectID, process: holder)?.path {
@@ -240,7 +240,7 @@ extension Broker {
     // It has executed since, or has it on another path by now.
     default: return refuse(Refusal(.refused, detail: .notDescended), "the holder has none on this path")
     }
-    switch expecting(pending, { join(object, holder, as: pending.subject) }) {
+    switch expecting(pending, { join(object, holder, forked: forked, as: pending.subject) }) {
     case nil: refuse(Refusal(.undecidable), "the asker could not be followed")
     case .refused(let refusal, let cause, let nearest, let judged): refuse(refusal, cause, nearest, judged)
     case .joined(let association, let authorization):
@@ -261,8 +261,11 @@ extension Broker {
   }
 
   /// An association derived from `holder`'s, of the path direct or ring; nothing is recorded or told yet.
+  ///
+  /// - Parameter forked: boottime nanoseconds by which the line had been forked off the holder; nil: when the process had.
   func join(
-    _ object: BrokeredObject, _ holder: ProcessResource, as subject: Subject, path: OperationPath = .direct
+    _ object: BrokeredObject, _ holder: ProcessResource, forked: UInt64? = nil, as subject: Subject,
+    path: OperationPath = .direct
   ) -> Joining {
     guard let held = entity.record(for: object.id, process: holder), held.path == path else {
       return .refused(
@@ -286,7 +289,7 @@ extension Broker {
     let now = Clock.boottime()
     let wanted = RevalidationRequest(
       process: subject.process, object: object.id, application: held.application, generation: object.generation,
-      ancestors: [holder], lineage: .descended, forked: Broker.forkedBy(subject.process),
+      ancestors: [holder], lineage: .descended, forked: forked ?? Broker.forkedBy(subject.process),
       processes: authorization.processes, path: path, expiry: authorization.deadline(madeAt: now) ?? 0,
       options: path == .direct ? options(authorization) : [], message: authorization.message)
     do { return .joined(try entity.revalidate(wanted, now: now), authorization) } catch {

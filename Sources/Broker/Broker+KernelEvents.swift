@@ -97,6 +97,7 @@ extension Broker {
   func noteLostRefusals(now: UInt64) {
     guard let direct, now >= nextLossReport, let counters = try? direct.kernel.counters() else { return }
     nextLossReport = now + 1_000_000_000
+    noteLostOthers(counters, direct)
     var lost: [Gap.Count] = []
     for (reason, count) in counters.lostRefusals.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       let missing = count &- direct.kernel.toldLost(reason)
@@ -110,6 +111,19 @@ extension Broker {
     gap.path = .direct
     gap.message = "refused, counted by the kernel and not described"
     journal.submit(gap, lost: lost)
+  }
+
+  /// Whatever else the kernel could not tell: associations that hooks have made are found without it, and how much it was is
+  /// recorded.
+  private func noteLostOthers(_ counters: DirectCounters, _ direct: BPFEntity) {
+    let missing = counters.lostOthers &- direct.kernel.toldLostOthers
+    guard missing > 0 else { return }
+    direct.kernel.toldLostOthers = counters.lostOthers
+    var lost = record(.privileged)
+    lost.path = .direct
+    lost.message = ByteString("told by the kernel and lost: \(missing) uses, inherited associations and others")
+    _ = journal.submit(lost, durability: .none)
+    takeOverBound()
   }
 
   /// Makes the broker's own what hooks have made: `on-fork: inherit` and `on-exec: keep`.
@@ -153,11 +167,13 @@ extension Broker {
     }
     let subject = asker.subject
     let executablePath = asker.executablePath
-    guard let object = objects[found.record.object], let holder = tree.holder(aboveOf: pid, object: object.id) else {
+    guard let object = objects[found.record.object],
+      let (holder, forked) = holder(of: object.id, above: pid, asker.pin.pidfd)
+    else {
       refuse(found, subject, executablePath, Refusal(.refused, detail: .notDescended), direct)
       return subject.process
     }
-    switch join(object, holder, as: inheriting(subject, from: holder)) {
+    switch join(object, holder, forked: forked, as: inheriting(subject, from: holder)) {
     case .refused(let refusal, _, let nearest, _):
       refuse(found, subject, executablePath, refusal, direct, nearest)
       return subject.process
@@ -218,6 +234,7 @@ extension Broker {
   func leaveTree(_ pid: Int32) {
     direct?.forgetTombstones(of: UInt32(bitPattern: pid), hasDescendants: tree.descendants(of: pid).count > 1)
     tree.exited(pid)
+    revokedLines[pid] = nil
     forgetHolder(pid)
     noteEnd(of: pid)
   }

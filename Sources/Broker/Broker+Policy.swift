@@ -135,7 +135,9 @@ extension Broker {
     journal.setRedaction(read.model.audit.redact)
     journal.set(read.model.audit.limits)
     feedSinks(after: journal.last)
+    let hadRevokes = !authority.revokes.isEmpty
     authority.reload()
+    if hadRevokes { storeRevokes() }
     entity.pardon(AssociationSelector())
     for name in difference.removed { removeObject(name) }
     for definition in read.model.objects {

@@ -26,11 +26,13 @@ extension Broker {
   }
 
   private func drainProcessEvents() {
+    var isLineLonger = false
     while let event = processEvents?.next() {
       switch event {
       case .fork(let parent, let child):
         lingering.remove(child)
         tree.forked(parent: parent, child: child)
+        if noteRevokedLine(child) { isLineLonger = true }
         noteDescent(from: parent, to: child)
         inheritHandedOver(from: parent, to: child)
       case .exec(let pid):
@@ -57,6 +59,7 @@ extension Broker {
       leaveTree(pid)
     }
     forgetEndedLines()
+    if isLineLonger { storeRevokes() }
   }
 
   /// A revoke of a process stands until the last of its descendants has ended.
@@ -140,20 +143,24 @@ extension Broker {
     var kept: [AssociationID] = []
     for id in entry.associations.values {
       guard let owner = associationOwners[id], owner.authorization.onExec == .keep else { continue }
-      let asked = OpenRequest(
-        subject: subject, object: owner.authorization.object, operations: owner.authorization.operations,
-        ancestors: ancestors(of: entry.pid))
-      if case .authorized = policy.judge(
-        revalidation: asked, application: owner.authorization.application, authority: authority,
-        facts: machineFacts(accepting: PathSet(owner.authorization.path).intersection(Open.choices)))
-      {
-        kept.append(id)
-      }
+      if keeps(owner.authorization, subject) { kept.append(id) }
     }
     let dropped = entity.exec(
       entry.resource, newEpoch: new.execEpoch, keep: kept,
       keepEvidence: !entry.channels.isEmpty)
     return Execed(subject: subject, executablePath: facts.executablePath ?? "", kept: kept, dropped: dropped)
+  }
+
+  /// `on-exec: keep`: whether what runs now still matches.
+  func keeps(_ authorization: Authorization, _ subject: Subject) -> Bool {
+    let asked = OpenRequest(
+      subject: subject, object: authorization.object, operations: authorization.operations,
+      ancestors: ancestors(of: Int32(bitPattern: subject.process.tgid)))
+    let judgement = policy.judge(
+      revalidation: asked, application: authorization.application, authority: authority,
+      facts: machineFacts(accepting: PathSet(authorization.path).intersection(Open.choices)))
+    guard case .authorized = judgement else { return false }
+    return true
   }
 
   /// The process has ended; what it held ends, and what its children may need as proof of descent stays until the last
@@ -244,7 +251,7 @@ extension Broker {
   func armTimer() {
     var next = nextExpiry ?? .max
     for grant in authority.grants { next = min(next, grant.expiry ?? .max) }
-    for revoke in pendingRevokes { next = min(next, revoke.deadline) }
+    for revoke in pendingRevokes where !revoke.isOverdue { next = min(next, revoke.deadline) }
     next = min(next, agent?.nextDeadline ?? .max)
     next = min(next, nextHandOverCheck)
     next = min(next, lossReportDue)

@@ -32,6 +32,10 @@ struct PendingRevoke {
   var recalled: [Recall.Outcome]?
   /// Rings that are being emptied, by item.
   var rings: [Int: [RingUse]] = [:]
+  /// What the state directory is to have of it before it is answered, as `RevokeStore` numbers it.
+  var stored: UInt64
+  /// Its time is up, and only the disk is waited for.
+  var isOverdue = false
 
   /// Whether something may still become of it before the deadline.
   var isUnderWay: Bool {
@@ -94,6 +98,7 @@ extension Broker {
     }
     let endedGrants = authority.add(selected.standing)
     for process in selected.standing.processes ?? [] { tree.revoked(process) }
+    let stored = storeRevokes()
     var rings = Dictionary(
       uniqueKeysWithValues: dropped.indices.filter { dropped[$0].path == .ring }.map { index in
         (index, ringUses.values.filter { $0.association == dropped[index].id })
@@ -117,7 +122,8 @@ extension Broker {
     ordered.message = ByteString("revoke: \(dropped.count) associations")
     _ = journal.submit(ordered, durability: .none)
     let deadline = Clock.boottime() + UInt64(order.timeout) * 1_000_000
-    var pending = PendingRevoke(connection: connection.id, request: id, deadline: deadline, items: items)
+    var pending = PendingRevoke(
+      connection: connection.id, request: id, deadline: deadline, items: items, stored: stored)
     pending.recall = startRecall(targets, deadline: deadline)
     pending.recallItems = recallItems
     pending.rings = rings
@@ -198,15 +204,22 @@ extension Broker {
     guard !pendingRevokes.isEmpty else { return }
     let now = Clock.boottime()
     var waiting: [PendingRevoke] = []
-    for revoke in pendingRevokes {
+    for var revoke in pendingRevokes {
       let running = revoke.items.map { item in
         jobs.values.count { item.channels.contains($0.channel) && $0.association == item.association }
       }
-      if now < revoke.deadline, running.contains(where: { $0 > 0 }) || revoke.isUnderWay {
+      let outcome = revokeStore.outcome(of: revoke.stored)
+      let isRunning = running.contains(where: { $0 > 0 }) || revoke.isUnderWay
+      if outcome == .waiting || now < revoke.deadline && isRunning {
+        revoke.isOverdue = now >= revoke.deadline
         waiting.append(revoke)
         continue
       }
-      report(revoke, running: running)
+      if case .failed(let error) = outcome {
+        reportUnstored(revoke, running: running, error)
+      } else {
+        report(revoke, running: running)
+      }
     }
     pendingRevokes = waiting
   }
@@ -229,6 +242,15 @@ extension Broker {
     answer(connection, revoke.request, .revocations(page))
   }
 
+  /// It holds as long as this broker lives, which is less than was ordered.
+  private func reportUnstored(_ revoke: PendingRevoke, running: [Int], _ error: SystemError) {
+    guard let connection = connections[revoke.connection] else { return }
+    let recalled = revoke.items.indices.count { revoke.outcome(of: $0, running: running[$0]) == .recalled }
+    let count = "\(recalled) of \(revoke.items.count)"
+    let text = "\(count) recalled, but a broker after this one does not know of it: \(error)"
+    answer(connection, revoke.request, .failed(Failure(errno: error.errno, text: text)))
+  }
+
   /// Adds operations for new associations, and lifts revokes that stand in their way.
   func grant(_ order: GrantOrder, id: UInt64, by caller: Caller, on connection: ControlConnection) {
     let now = Clock.boottime()
@@ -244,7 +266,10 @@ extension Broker {
       return answer(connection, id, .failed(Failure(errno: ErrorCode.invalid, text: text(of: mistake, order))))
     }
     nextRuntimeGrant += 1
+    let revokes = authority.revokes
     authority.add(grant)
+    // Not waited for: until it is written, a broker after this one would deny what is granted now.
+    if authority.revokes != revokes { storeRevokes() }
     if let object = objectIDs[order.object], let application = applicationIDs[order.application] {
       entity.pardon(AssociationSelector(object: object, application: application))
     }

@@ -192,7 +192,11 @@ extension Broker {
       // Its object is none of the policy's any more.
       try? direct.kernel.forgetObject(name.key)
     }
-    for found in direct.kernel.records() { restore(found, direct) }
+    let running = runningProcesses(direct)
+    // First what ended holders prove: what was exclusively theirs may be a child's by now.
+    for found in restoreEvidence(direct.kernel.records(), running, direct) { restore(found, direct) }
+    seedTree(running)
+    takeOverBound()
     _ = startRecall(recallTargets(formerly: { $0.path == .direct }), deadline: Clock.boottime() + 1_000_000_000)
     // What the kernel could not describe while no broker lived.
     lossReportDue = 0
@@ -202,9 +206,13 @@ extension Broker {
 
   private func restore(_ found: DirectRecord, _ direct: BPFEntity) {
     let pid = Int32(bitPattern: found.record.process.tgid)
-    guard let asker = pinned(pid), let named = try? direct.kernel.identity(asker.pin.pidfd),
-      named == found.record.process
-    else { return direct.forget(found) }
+    guard let asker = pinned(pid), let named = try? direct.kernel.identity(asker.pin.pidfd) else {
+      return direct.forget(found)
+    }
+    guard named == found.record.process else {
+      keepThroughExec(found, asker, direct)
+      return direct.forget(found)
+    }
     let process = asker.subject.process
     func end(_ state: AssociationState) {
       direct.end(found, of: process, as: state)
@@ -216,57 +224,112 @@ extension Broker {
     guard found.record.state == .live else {
       return end(found.record.state == .departed ? .dropped : found.record.state)
     }
+    switch succession(of: found) {
+    case .ended(let state): end(state)
+    case .granted(let object, let authorization): restore(found, object, authorization, asker, direct)
+    }
+  }
+
+  /// What becomes of an earlier broker's association.
+  enum Succession {
+    case granted(BrokeredObject, Authorization)
+    case ended(AssociationState)
+  }
+
+  /// Whether the policy of now gives it, too.
+  func succession(of found: DirectRecord) -> Succession {
     guard let object = objects[found.record.object],
       let application = inherited.applicationNames[found.record.application]
-    else { return end(.dropped) }
-    guard object.generation == found.record.generation else { return end(.stale) }
+    else { return .ended(.dropped) }
+    guard object.generation == found.record.generation else { return .ended(.stale) }
     guard
       inherited.grantDigest(found.record.application, object.id)
         == grantDigest(application, object.definition.name),
       let authorization = policy.authorization(
         application: application, object: object.definition.name, operations: found.record.operations,
         onFork: ForkRule(rawValue: found.record.onFork) ?? .deny)
-    else { return end(.dropped) }
-    restore(found, object, authorization, asker, direct)
+    else { return .ended(.dropped) }
+    return .granted(object, authorization)
+  }
+
+  /// Goes on with it under the table's name of its process.
+  func goOn(
+    _ found: DirectRecord, _ object: BrokeredObject, _ authorization: Authorization, of process: ProcessResource,
+    _ direct: BPFEntity
+  ) -> AssociationRecord? {
+    guard let limits = limits(of: authorization, on: object) else {
+      direct.end(found, of: process, as: .dropped)
+      return nil
+    }
+    defer { entity.release(limits) }
+    let wanted = request(found, object, authorization, process, limits)
+    // Where it may not it has ended, and its process is told `not-associated`.
+    return try? direct.restore(found, wanted, now: found.record.since)
+  }
+
+  private func limits(of authorization: Authorization, on object: BrokeredObject) -> LimitsID? {
+    var set = authorization.limits
+    if object.definition.kind == .disk, let known = object.footprint {
+      guard let narrowed = try? set.within(ByteRange(offset: known.offset, length: known.length)) else { return nil }
+      set = narrowed
+    }
+    return try? entity.define(limits: set)
+  }
+
+  /// For what it was, until when and since when it was, so that it goes on proving the descent of whom its process has forked.
+  private func request(
+    _ found: DirectRecord, _ object: BrokeredObject, _ authorization: Authorization, _ process: ProcessResource,
+    _ limits: LimitsID
+  ) -> AssociationRequest {
+    var wanted = request(object, authorization, process, limits: limits, now: found.record.since)
+    wanted.expiry = found.record.expiry
+    wanted.options = found.options
+    return wanted
+  }
+
+  /// `on-exec: keep`: its process has executed while no broker lived, and the kernel says that it was this one before.
+  private func keepThroughExec(_ found: DirectRecord, _ asker: consuming PinnedAsker, _ direct: BPFEntity) {
+    guard found.record.state == .live, found.record.keepsOnExec,
+      direct.kernel.previous(asker.pin.pidfd) == found.record.process,
+      case .granted(let object, let authorization) = succession(of: found), authorization.onExec == .keep,
+      keeps(authorization, asker.subject), let limits = limits(of: authorization, on: object)
+    else { return }
+    defer { entity.release(limits) }
+    let wanted = request(found, object, authorization, asker.subject.process, limits)
+    guard let association = try? entity.associate(wanted, now: found.record.since) else { return }
+    guard asker.pin.state() == .current, noteHolder(asker.pin.pidfd, association, authorization) else {
+      return undo(association)
+    }
+    goesOn(found, association, object, authorization, asker)
   }
 
   private func restore(
     _ found: DirectRecord, _ object: BrokeredObject, _ authorization: Authorization, _ asker: consuming PinnedAsker,
     _ direct: BPFEntity
   ) {
+    guard let association = goOn(found, object, authorization, of: asker.subject.process, direct) else { return }
+    goesOn(found, association, object, authorization, asker)
+  }
+
+  private func goesOn(
+    _ found: DirectRecord, _ association: AssociationRecord, _ object: BrokeredObject, _ authorization: Authorization,
+    _ asker: consuming PinnedAsker
+  ) {
     let subject = asker.subject
     let executablePath = asker.executablePath
-    let now = Clock.boottime()
-    let limits: LimitsID
-    do {
-      var set = authorization.limits
-      if object.definition.kind == .disk, let known = object.footprint {
-        set = try set.within(ByteRange(offset: known.offset, length: known.length))
-      }
-      limits = try entity.define(limits: set)
-    } catch { return direct.end(found, of: subject.process, as: .dropped) }
-    defer { entity.release(limits) }
-    var wanted = request(object, authorization, subject.process, limits: limits, now: now)
-    wanted.expiry = found.record.expiry
-    wanted.options = found.options
-    do {
-      let association = try direct.restore(found, wanted, now: now)
-      let entry = processEntry(subject, executablePath, asker.takePin())
-      hold(association, by: entry, authorization, channel: nil, uid: subject.effectiveUID ?? .max)
-      if found.options.contains(.lent) { takeSocket(of: object, from: entry, association.id) }
-      var restored = record(.grant)
-      restored.describe(subject, executablePath: ByteString(executablePath))
-      restored.object = ByteString(object.definition.name)
-      restored.application = ByteString(authorization.application)
-      restored.association = association.id
-      restored.operations = association.operations
-      restored.path = .direct
-      restored.generation = association.generation
-      restored.message = "goes on from an earlier broker"
-      _ = journal.submit(restored, durability: .none)
-    } catch {
-      // It has ended, and its process is told `not-associated`.
-    }
+    let entry = processEntry(subject, executablePath, asker.takePin())
+    hold(association, by: entry, authorization, channel: nil, uid: subject.effectiveUID ?? .max)
+    if found.options.contains(.lent) { takeSocket(of: object, from: entry, association.id) }
+    var restored = record(.grant)
+    restored.describe(subject, executablePath: ByteString(executablePath))
+    restored.object = ByteString(object.definition.name)
+    restored.application = ByteString(authorization.application)
+    restored.association = association.id
+    restored.operations = association.operations
+    restored.path = .direct
+    restored.generation = association.generation
+    restored.message = "goes on from an earlier broker"
+    _ = journal.submit(restored, durability: .none)
   }
 }
 

@@ -24,6 +24,7 @@ public final class Broker {
   let pool: EffectPool
   let journal: Journal
   let journalEvent: EventDescriptor
+  let revokeStore: RevokeStore
   var feeds: [SinkTarget: SinkFeed] = [:]
   let boot: BootID
   let startedAt: UInt64
@@ -44,6 +45,8 @@ public final class Broker {
   var policy: PolicyModel
   var policyWarnings: [PolicyMistake]
   var authority = RuntimeAuthority()
+  /// What was forked, while a broker looked, by processes that revokes name and by their descendants; by number.
+  var revokedLines: [Int32: ProcessResource] = [:]
   var objects: [ObjectID: BrokeredObject] = [:]
   var objectIDs: [String: ObjectID] = [:]
   var nextObject: UInt32 = 1
@@ -177,6 +180,7 @@ public final class Broker {
     journal = try Broker.openJournal(configuration, read.model.audit, boot: boot, event: journalEvent)
     // Before everything else of this broker: whoever reads the journal knows that what the one before held has ended.
     _ = journal.submit(AuditRecord(.start, time: Broker.auditTime(), boot: boot), durability: .none)
+    do { revokeStore = try RevokeStore(configuration.stateDirectory) } catch { throw .system(error) }
     do {
       listener = try MessageSocket.listen(at: configuration.socketPath, mode: 0o666)
       // Connections inherit it (net/unix, unix_sock_inherit_flags), so that not even a first message comes unstamped.
@@ -188,6 +192,7 @@ public final class Broker {
       }
     } catch { throw .agentSocket(error) }
     try registerPolicy()
+    do { try restoreRevokes() } catch { throw .system(error) }
     restoreDirect()
     refillReserve()
     do {
@@ -207,6 +212,7 @@ public final class Broker {
     try epoll.add(witness.descriptor.rawValue, .readable, token: Token.witness.rawValue)
     try epoll.add(pool.completions.descriptor.rawValue, .readable, token: Token.effects.rawValue)
     try epoll.add(journalEvent.descriptor.rawValue, .readable, token: Token.journal.rawValue)
+    try epoll.add(revokeStore.changed.descriptor.rawValue, .readable, token: Token.revokeStore.rawValue)
     try epoll.add(supervision.event.descriptor.rawValue, .readable, token: Token.supervision.rawValue)
     try epoll.add(signals.descriptor.rawValue, .readable, token: Token.signals.rawValue)
     try epoll.add(timer.descriptor.rawValue, .readable, token: Token.timer.rawValue)
@@ -255,6 +261,7 @@ public final class Broker {
     case .kernelEvents: kernelEventsReady()
     case .ring(let id): ringReady(id)
     case .ringHands: ringHandsEnded()
+    case .revokeStore: revokesStored()
     case nil: break
     }
   }
@@ -275,6 +282,7 @@ public final class Broker {
     kernelEventsReady()
     _ = journal.submit(record(.stop), durability: .none)
     pool.stop()
+    revokeStore.stop()
     journal.stop()
     stopSinks()
     try? removeFile(at: configuration.socketPath)

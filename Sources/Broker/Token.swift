@@ -16,6 +16,7 @@ enum Token {
   case kernelEvents
   case ring(UInt64)
   case ringHands
+  case revokeStore
 
   private static let shift: UInt64 = 56
 
@@ -37,6 +38,7 @@ enum Token {
     case .kernelEvents: 14 << Self.shift
     case .ring(let id): 15 << Self.shift | id
     case .ringHands: 16 << Self.shift
+    case .revokeStore: 17 << Self.shift
     }
   }
 
@@ -59,6 +61,7 @@ enum Token {
     case 14: self = .kernelEvents
     case 15: self = .ring(id)
     case 16: self = .ringHands
+    case 17: self = .revokeStore
     default: return nil
     }
   }

@@ -138,6 +138,48 @@ int clinux_direct_holds(struct clinux_direct *direct, int pidfd, const struct po
 	return direct->calls->bpf_map_update_elem(map, &pidfd, &lineage, BPF_ANY) == 0 ? 0 : -errno;
 }
 
+/* 1: the lineage speaks for the program image that runs now; 0: there is none that does. */
+static int lineage_of(struct clinux_direct *direct, int pidfd, struct postern_direct_lineage *lineage)
+{
+	struct postern_process named;
+	int error;
+
+	if (direct->calls->bpf_map_lookup_elem(direct->maps[DIRECT_LINEAGES], &pidfd, lineage) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	/* After the look: what has executed meanwhile has another name by now. */
+	error = clinux_direct_identity(direct, pidfd, &named);
+	if (error != 0)
+		return error;
+	return named.exec_epoch == lineage->exec_epoch;
+}
+
+int clinux_direct_previous(struct clinux_direct *direct, int pidfd, struct postern_process *out)
+{
+	struct postern_direct_lineage lineage;
+	int result = lineage_of(direct, pidfd, &lineage);
+
+	if (result <= 0)
+		return result;
+	*out = lineage.previous;
+	return (lineage.flags & POSTERN_LINEAGE_KEPT) != 0;
+}
+
+int clinux_direct_ancestors(struct clinux_direct *direct, int pidfd, struct postern_process *processes, uint64_t *forked)
+{
+	struct postern_direct_lineage lineage;
+	int result = lineage_of(direct, pidfd, &lineage);
+	uint32_t count;
+
+	if (result <= 0)
+		return result;
+	count = lineage.count < POSTERN_DIRECT_ANCESTORS ? lineage.count : POSTERN_DIRECT_ANCESTORS;
+	for (uint32_t i = 0; i < count; i++) {
+		processes[i] = lineage.ancestors[i].process;
+		forked[i] = lineage.ancestors[i].forked;
+	}
+	return (int)count;
+}
+
 int clinux_direct_name_hands(struct clinux_direct *direct, int pidfd)
 {
 	struct postern_process *place = &direct->control->hands;

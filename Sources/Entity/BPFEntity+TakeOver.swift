@@ -80,6 +80,11 @@ extension BPFEntity {
     projections.withLock { $0.process(named: kernel) } ?? BPFEntity.unknown(kernel)
   }
 
+  /// The table's name of a process that has something under this name of the kernel's; nil: none has.
+  public func holder(named kernel: ProcessResource) -> ProcessResource? {
+    projections.withLock { $0.process(named: kernel) }
+  }
+
   /// The start in clock ticks (USER_HZ is 100 on every architecture that Linux has left), as proc(5) tells it.
   public static func unknown(_ kernel: ProcessResource) -> ProcessResource {
     ProcessResource(tgid: kernel.tgid, start: kernel.start / 10_000_000)

@@ -104,6 +104,13 @@ extension DirectKernel {
     }
   }
 
+  /// The same of what is no refusal.
+  public var toldLostOthers: UInt64 {
+    // SAFETY: its number is below 16.
+    get { withToldLost { unsafe $0[Int(POSTERN_TOLD_LOST_OTHERS)] } ?? 0 }
+    set { withToldLost { unsafe $0[Int(POSTERN_TOLD_LOST_OTHERS)] = newValue } }
+  }
+
   @discardableResult
   @safe private func withToldLost<Value>(_ body: (UnsafeMutableBufferPointer<UInt64>) -> Value) -> Value? {
     withKernel { kernel in

@@ -177,6 +177,31 @@ public final class DirectKernel: Sendable {
     try attempt("note a holder") { unsafe clinux_direct_holds($0, number, &named, flags) }
   }
 
+  /// What a process was, as the kernel names it, before an exec that may keep what it had; nil: nothing, or it cannot be
+  /// found out.
+  public func previous(_ pidfd: borrowing Descriptor) -> ProcessResource? {
+    var process = postern_process()
+    let number = pidfd.rawValue
+    // SAFETY: the handle is valid while self lives; pointers are to locals that outlive the call.
+    let result = withKernel { unsafe clinux_direct_previous($0, number, &process) }
+    return result == 1 ? ProcessResource(process) : nil
+  }
+
+  /// The holders that a process descends from, nearest first, as hooks noted them at the forks; none where it has executed
+  /// since. Errors: ESRCH.
+  public func ancestors(_ pidfd: borrowing Descriptor) throws(SystemError) -> [Ancestor] {
+    let capacity = Int(POSTERN_DIRECT_ANCESTORS)
+    var processes = [postern_process](repeating: postern_process(), count: capacity)
+    var forked = [UInt64](repeating: 0, count: capacity)
+    let number = pidfd.rawValue
+    let result = withKernel { kernel in
+      // SAFETY: the handle is valid while self lives; both arrays have the places that the C side fills.
+      unsafe clinux_direct_ancestors(kernel, number, &processes, &forked)
+    }
+    guard result >= 0 else { throw SystemError(errno: -result, operation: "ancestors") }
+    return (0..<Int(result)).map { Ancestor(process: ProcessResource(processes[$0]), forked: forked[$0]) }
+  }
+
   /// Lets the children of this process take rings from holders, and nobody trace it or them.
   public func nameHands(_ hands: borrowing RingHands) throws(SystemError) {
     let number = hands.process
@@ -240,6 +265,16 @@ public final class DirectKernel: Sendable {
     let result = unsafe clinux_direct_barrier(process, deadline, &left)
     if result == 0 || -result == ErrorCode.noSuchProcess { return 0 }
     return max(1, Int(left))
+  }
+}
+
+extension DirectKernel {
+  /// A holder that a process descends from.
+  public struct Ancestor: Sendable, Hashable {
+    /// As the kernel names it.
+    public var process: ProcessResource
+    /// Boottime nanoseconds by which the line had been forked off it.
+    public var forked: UInt64
   }
 }
 

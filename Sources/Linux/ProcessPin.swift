@@ -96,6 +96,24 @@ public struct ProcessPin: ~Copyable, Sendable {
     return found
   }
 
+  /// Every process that proc(5) shows now, with its parent.
+  public static func running() throws(SystemError) -> [(pid: Int32, parent: Int32, start: UInt64)] {
+    try ProcessDescriptors.processes().compactMap { pid in
+      guard let (parent, start) = try? parentAndStart(of: pid) else { return nil }
+      return (pid, parent, start)
+    }
+  }
+
+  /// Whether the process of this number that began at `start` has ended, though nobody may have waited for it yet.
+  /// Anything that cannot be found out counts as not ended.
+  public static func hasEnded(_ pid: Int32, start: UInt64) -> Bool {
+    do throws(SystemError) {
+      let held = try handle(of: pid)
+      guard try startTime(of: pid) == start else { return true }
+      return try isReadable(held.rawValue)
+    } catch { return error.errno == ESRCH || error.errno == ENOENT }
+  }
+
   /// The start time of `pid` now.
   public static func startTime(of pid: Int32) throws(SystemError) -> UInt64 { try parentAndStart(of: pid).start }
 

@@ -65,6 +65,36 @@ public struct ProcessTree: Sendable {
     nodes[parentID]?.children.insert(id)
   }
 
+  /// `pid` is watched from now on, whatever it holds.
+  public mutating func watch(_ pid: Int32) {
+    if current[pid] == nil { _ = insert(pid, parent: nil) }
+  }
+
+  /// `child` was there before anybody watched, and descends from `parent`: it counts for a revoke, and not for a
+  /// revalidation, because either may have executed since.
+  public mutating func found(_ child: Int32, below parent: Int32) {
+    guard child != parent, let parentID = current[parent], let id = current[child] ?? insert(child, parent: nil),
+      nodes[id]?.parent == nil, !isAncestor(id, of: parentID)
+    else { return }
+    nodes[id]?.parent = parentID
+    nodes[id]?.parentExecs = Self.severed
+    nodes[parentID]?.children.insert(id)
+    for named in nodes[parentID]?.revoked ?? [] where nodes[id]?.revoked.contains(named) == false {
+      nodes[id]?.revoked.append(named)
+      lines[named, default: 0] += 1
+    }
+  }
+
+  /// Numbers that were read one after the other may lead in a circle.
+  private func isAncestor(_ id: UInt64, of other: UInt64) -> Bool {
+    var next: UInt64? = other
+    while let node = next {
+      if node == id { return true }
+      next = nodes[node]?.parent
+    }
+    return false
+  }
+
   /// The process has a new program image: a stranger to what it inherited and held.
   public mutating func execed(_ pid: Int32) {
     guard let id = current[pid] else { return }

@@ -132,6 +132,15 @@ import Testing
     #expect(scene.open(object: "two").told == ["revoked", "none"])
   }
 
+  @Test func `the same revoke again is one, with nothing lifted`() {
+    var scene = Scene()
+    _ = scene.authority.add(StandingRevoke(id: 1, object: "disk"))
+    scene.authority.add(grant(OperationSet(.read)))
+    _ = scene.authority.add(StandingRevoke(id: 2, object: "disk"))
+    #expect(scene.authority.revokes.map(\.id) == [2])
+    #expect(scene.open().told == ["revoked", "none"])
+  }
+
   @Test func `a revoke that named exactly what is granted goes away`() {
     var authority = RuntimeAuthority()
     _ = authority.add(StandingRevoke(id: 1, object: "disk", application: "shop"))

@@ -43,6 +43,15 @@ private struct NaiveTree {
     lives[index].inherited = [:]
   }
 
+  /// Nothing is known of what either was when the one forked the other.
+  mutating func find(_ child: Int32, below parent: Int32) {
+    guard let above = living(parent) else { return }
+    let index = watch(child)
+    lives[index].parent = above
+    lives[index].parentExecs = -1
+    for named in lives[above].revoked where !lives[index].revoked.contains(named) { lives[index].revoked.append(named) }
+  }
+
   func holder(_ pid: Int32, _ object: ObjectID) -> ProcessResource? {
     guard let index = living(pid), lives[index].execs == 0 else { return nil }
     if let inherited = lives[index].inherited[object] { return inherited }
@@ -100,6 +109,13 @@ private struct NaiveTree {
           let process = ProcessResource(tgid: UInt32(pid), start: UInt64(step))
           tree.revoked(process)
           naive.lives[naive.watch(pid)].revoked.append(process)
+        case 7:
+          let child = Int32.random(in: 1...12, using: &generator)
+          guard child != pid, !naive.descendants(child).contains(pid),
+            naive.living(child).map({ naive.lives[$0].parent == nil }) ?? true
+          else { continue }
+          tree.found(child, below: pid)
+          naive.find(child, below: pid)
         default:
           let child = Int32.random(in: 1...12, using: &generator)
           guard child != pid else { continue }
@@ -129,6 +145,18 @@ private struct NaiveTree {
     }
     #expect(tree.count == 1)
     #expect(tree.holder(aboveOf: 100_000, object: ObjectID(rawValue: 1)) == first)
+  }
+
+  @Test func `numbers that lead in a circle are no descent`() {
+    var tree = ProcessTree()
+    tree.associated(ProcessResource(tgid: 1, start: 1), object: ObjectID(rawValue: 1))
+    tree.found(2, below: 1)
+    tree.found(3, below: 2)
+    tree.found(1, below: 3)
+    tree.found(4, below: 4)
+    #expect(Set(tree.descendants(of: 1)) == [1, 2, 3])
+    #expect(tree.descendants(of: 3) == [3])
+    #expect(tree.holder(aboveOf: 2, object: ObjectID(rawValue: 1)) == nil)
   }
 
   @Test func `who descends from a revoked process is named with it when all between have ended`() {

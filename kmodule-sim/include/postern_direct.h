@@ -63,6 +63,9 @@ struct postern_cached_tag {
 
 #define POSTERN_CACHED_TAGS 2048
 
+/* No reason has this number. */
+#define POSTERN_TOLD_LOST_OTHERS 15u
+
 /* One word of memory that the broker and the programs share. */
 struct postern_direct_control {
 	postern_u32 layout;
@@ -80,7 +83,11 @@ struct postern_direct_control {
 	postern_u32 guarded_maps[POSTERN_DIRECT_GUARDED];     /* ids */
 	postern_u32 guarded_programs[POSTERN_DIRECT_GUARDED]; /* ids */
 	postern_u64 program_digest; /* of the file that the programs were loaded from */
-	postern_u64 told_lost[16];  /* by reason: refusals that were not described, as the journal has them; the broker's own */
+	/*
+	 * By reason: refusals that were not described, as the journal has them; under POSTERN_TOLD_LOST_OTHERS everything
+	 * else. The broker's own.
+	 */
+	postern_u64 told_lost[16];
 	/* A bit for each tagged open file's device or inode number, folded; a bit that is not set is no object. */
 	postern_u64 filter[POSTERN_DIRECT_FILTER_WORDS];
 };

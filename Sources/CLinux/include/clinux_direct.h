@@ -83,6 +83,13 @@ int clinux_direct_trial(struct clinux_direct *direct, struct clinux_direct_failu
 int clinux_direct_identity(struct clinux_direct *direct, int pidfd, struct postern_process *out);
 /* Adds flags to a process's lineage, POSTERN_LINEAGE_*; before it has the descriptor. */
 int clinux_direct_holds(struct clinux_direct *direct, int pidfd, const struct postern_process *process, uint32_t flags);
+/* 1: what the process was before its last exec, of which on-exec: keep may take something along; 0: nothing; or -errno. */
+int clinux_direct_previous(struct clinux_direct *direct, int pidfd, struct postern_process *out);
+/*
+ * The holders that a process descends from, nearest first, and when its line was forked off each; the arrays have
+ * POSTERN_DIRECT_ANCESTORS places. How many there are, or -errno; 0 where it has executed since.
+ */
+int clinux_direct_ancestors(struct clinux_direct *direct, int pidfd, struct postern_process *processes, uint64_t *forked);
 /*
  * Whose children may take rings from holders, and whom nobody traces from now on, nor its children; one at a time. -1: nobody.
  */

@@ -64,6 +64,8 @@ final class Scene {
 
   func write(_ name: String, _ text: String) throws { try broker.write(name, text) }
 
+  func read(_ name: String) throws -> String { try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8) }
+
   private func start() throws {
     try broker.start()
     descriptorsAtStart = try broker.settledDescriptors().count
@@ -71,6 +73,9 @@ final class Scene {
 
   /// Ends the broker at once, as a crash would.
   func killBroker() { broker.end(SIGKILL) }
+
+  /// Stops the broker in order; gives its exit status.
+  func stopBroker() -> Int32 { broker.end() }
 
   /// Starts a broker again where one was killed, with the policy named so.
   func startAgain(policy: String? = nil) throws {

@@ -587,6 +587,11 @@ static void handle(char *line)
 		perform(opcode(line));
 	} else if (!strcmp(line, "open")) {
 		open_object(rest);
+	} else if (!strcmp(line, "reopen")) {
+		/* Another broker answers there by now. */
+		close(self.control);
+		self.control = -1;
+		open_object(rest);
 	} else if (!strcmp(line, "adopt")) {
 		adopt(&outcome);
 		say_outcome(&outcome);

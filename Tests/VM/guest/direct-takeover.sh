@@ -17,6 +17,9 @@ objects:
   brief: { kind: disk, path: /dev/nullb0 }
   ringed: { kind: disk, path: /dev/nullb1 }
   web: { kind: socket, listen: "tcp://127.0.0.1:8080" }
+  family: { kind: disk, path: /dev/nullb0 }
+  house: { kind: disk, path: /dev/nullb0 }
+  luggage: { kind: disk, path: /dev/nullb0 }
 applications:
   client: { user: nobody }
 grants:
@@ -26,6 +29,9 @@ grants:
   - { application: client, object: brief, operations: [read], path: direct, expires: 4s }
   - { application: client, object: ringed, operations: [read], path: ring }
   - { application: client, object: web, operations: [bind, listen, accept], path: direct }
+  - { application: client, object: family, operations: [read], path: direct }
+  - { application: client, object: house, operations: [read], path: direct, on-fork: inherit }
+  - { application: client, object: luggage, operations: [read], path: direct, on-exec: keep }
 END
 }
 # who holds rings, or forks who does
@@ -37,6 +43,9 @@ no_ring_holder_of() {
 	for pid in $1; do
 		! kill -0 "$pid" 2>/dev/null || return 1
 	done
+}
+ended() {
+	! kill -0 "$1" 2>/dev/null
 }
 # same associations as before, without their numbers
 listed() {
@@ -73,6 +82,34 @@ before=$(listed)
 is "how many associations there are" "$(wc -l <<<"$before")" 5
 does holder direct open brief brief read
 does holder 4096 pread brief
+# Families: children that ask or use nothing before the broker has been killed.
+for name in parent early late; do
+	actor $name nobody
+	eval "$name=\$!"
+	does $name direct open family family read
+	does $name direct open house house read
+done
+for name in mover1 mover2; do
+	actor $name nobody
+	eval "$name=\$!"
+	does $name direct open luggage luggage read
+done
+forks parent child1
+forks parent child2
+child2=$pid
+forks parent child3
+child3=$pid
+forks parent changed
+does changed ready exec
+forks early orphan1
+orphan1=$pid
+does orphan1 4096 pread house
+forks early orphan2
+orphan2=$pid
+forks late orphan3
+orphan3=$pid
+actor_say early exit
+await "the end of a holder" ended "$early"
 does holder ok hammer pread disk
 does stranger ok hammer pread disk
 does holder ring open ringed ringed read
@@ -93,6 +130,15 @@ does plain 0 connect socket 8080
 does holder 0 accept web connection
 does holder 1 write connection
 does plain 1 read socket
+does child1 EKEYEXPIRED pread family
+does child2 4096 pread house
+does mover1 ready exec
+does mover1 4096 pread luggage
+does mover2 ready exec
+actor_say late exit
+await "the end of a holder" ended "$late"
+forks child1 grandchild
+grandchild=$pid
 sleep 4
 does holder EKEYEXPIRED pread brief
 finish
@@ -101,11 +147,54 @@ policy "second"
 direct_start
 begin "a new broker has the same associations, but for those whose grant has changed"
 after=$(listed)
-is "what is listed" "$after" "$(grep -v '^moved ' <<<"$before")"
+is "what is listed" "$(grep -vE '^(family|house|luggage) ' <<<"$after")" "$(grep -v '^moved ' <<<"$before")"
 does holder EKEYEXPIRED pread moved
 does holder 4096 pread disk
 does holder 8 send-to udp 127.0.0.1 5300
 does child 8 recv udp
+finish
+
+begin "it knows the descent of whom was forked before it, also where the parent has ended"
+does child1 ok revalidate family
+does child1 4096 pread family
+does grandchild ok revalidate family
+does grandchild 4096 pread family
+does child3 EKEYEXPIRED pread family
+does orphan2 ok revalidate family
+does orphan3 ok revalidate family
+does orphan3 4096 pread family
+finish
+
+begin "and lets them inherit, before it came and afterwards"
+does child2 4096 pread house
+does child3 4096 pread house
+does grandchild 4096 pread house
+does orphan2 4096 pread house
+does orphan3 4096 pread house
+does orphan1 4096 pread house
+sleep 1
+associations --object house
+is "who is listed" "$(grep ' live direct$' <<<"$out" | cut -d ' ' -f 3 | sort -n | xargs)" \
+	"$(printf '%s\n' $parent $child2 $child3 $grandchild $orphan1 $orphan2 $orphan3 | sort -n | xargs)"
+for one in child2 child3 grandchild orphan1 orphan2 orphan3; do
+	does $one 4096 pread house
+done
+finish
+
+begin "and that who kept it through an exec has it"
+does mover1 4096 pread luggage
+does mover2 4096 pread luggage
+sleep 1
+associations --object luggage
+is "who is listed" "$(grep ' live direct$' <<<"$out" | cut -d ' ' -f 3 | sort -n | xargs)" \
+	"$(printf '%s\n' $mover1 $mover2 | sort -n | xargs)"
+does mover1 4096 pread luggage
+does mover2 4096 pread luggage
+finish
+
+begin "but not to who has executed since"
+does changed EKEYEXPIRED pread house
+does changed EKEYEXPIRED pread family
 finish
 
 begin "its hands take rings, and the former broker's are gone with what they had given"
@@ -129,9 +218,12 @@ sed -i '/ringed/d' "$scratch/policy.yaml"
 
 begin "what was refused meanwhile is in the journal"
 sleep 1
-journal
+journal --pid "$child"
 recorded "the child's refused read" "^refusal not-associated disk $child direct read"
+# Without those that it hammers for.
+journal --pid "$stranger" --operation write
 recorded "the stranger's refused write" "^refusal not-associated disk $stranger direct write"
+journal --object brief
 recorded "the refusal of what had expired" "^refusal expired brief $holder direct read"
 finish
 
@@ -174,6 +266,10 @@ tell holder count pread
 tell stranger count pread
 [[ $answer =~ ^0\ [1-9][0-9]*\ 0\ EKEYEXPIRED$ ]] || wrong "the stranger's reads (right, refused, else): $answer"
 does holder EKEYREVOKED send-to udp 127.0.0.1 5300
+does second "revoked EKEYREVOKED*" open udp udp bind,send,receive
+postern_as root grant --application client --object udp --operations bind,send,receive
+allowed "the grant"
+does second direct open udp udp bind,send,receive
 finish
 
 actor opener nobody

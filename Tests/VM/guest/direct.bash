@@ -86,9 +86,9 @@ associations() {
 	[ "$status" = 0 ] || give_up "association list: $err"
 	out=$(fields - id object pid state path <<<"$out")
 }
-# journal: sets $out to lines "KIND REASON OBJECT PID PATH OPERATION MESSAGE", "-" for what is not there.
+# journal [ARGUMENT...]: sets $out to lines "KIND REASON OBJECT PID PATH OPERATION MESSAGE", "-" for what is not there.
 journal() {
-	postern_as root audit list --format json
+	postern_as root audit list --format json "$@"
 	[ "$status" = 0 ] || give_up "audit list: $err"
 	out=$(fields - kind reason object pid path operation message <<<"$out")
 }
