@@ -27,6 +27,8 @@ final class RevokeStore: Sendable {
   private let state = Mutex(State())
   private let work: EventDescriptor
   private let thread = Mutex<Thread?>(nil)
+  /// Open beforehand: a broker that has no descriptor left is to be able to revoke. Empty.
+  private let prepared = Mutex<JournalFile?>(nil)
   /// Readable when something was written, or could not be.
   let changed: EventDescriptor
 
@@ -49,6 +51,7 @@ final class RevokeStore: Sendable {
 
   /// Starts the thread; it holds the store until `stop`.
   func start() throws(SystemError) {
+    try prepared.withLock { (prepared) throws(SystemError) in prepared = try create() }
     try thread.withLock { (thread) throws(SystemError) in thread = try Thread("revokes") { [self] in run() } }
   }
 
@@ -88,7 +91,10 @@ final class RevokeStore: Sendable {
         return (state.waiting, state.given, state.isStopping)
       }
       guard let bytes else {
-        if isStopping { return }
+        guard !isStopping else {
+          try? directory.remove(Self.unfinished)
+          return
+        }
         work.wait(milliseconds: nil)
         continue
       }
@@ -107,9 +113,16 @@ final class RevokeStore: Sendable {
     guard bytes.count <= RevokeFile.limit else {
       throw SystemError(errno: ErrorCode.noSpace, operation: "too many processes to note", path: Self.name)
     }
-    // That of a broker which was killed meanwhile.
-    try? directory.remove(Self.unfinished)
-    let file = try directory.create(Self.unfinished)
+    if let ready = prepared.withLock({ $0.take() }) {
+      try replace(by: ready, bytes)
+    } else {
+      try replace(by: create(), bytes)
+    }
+    prepared.withLock { $0 = try? create() }
+  }
+
+  /// Closes it too.
+  private func replace(by file: consuming JournalFile, _ bytes: [UInt8]) throws(SystemError) {
     var written = 0
     while written < bytes.count {
       written += try file.write(bytes.span.extracting(written...), at: UInt64(written))
@@ -117,5 +130,11 @@ final class RevokeStore: Sendable {
     try file.synchronize()
     try directory.rename(Self.unfinished, to: Self.name)
     try directory.synchronize()
+  }
+
+  private func create() throws(SystemError) -> JournalFile {
+    // That of a broker which was killed meanwhile, or of an attempt that failed.
+    try? directory.remove(Self.unfinished)
+    return try directory.create(Self.unfinished)
   }
 }
