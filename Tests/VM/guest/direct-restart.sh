@@ -131,6 +131,10 @@ broker_stop
 direct_start
 has "doctor" "$(doctor_says)" "another version of Postern has left its maps"
 actor late nobody
+# What was revoked two brokers ago still is.
+does late "revoked EKEYREVOKED*" open one one read
+postern_as root reload
+allowed "the reload"
 does late "refused EKEYREJECTED*" open one one read
 does late mediated open plain plain read
 does stranger EKEYEXPIRED pread one
