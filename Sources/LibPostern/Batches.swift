@@ -3,31 +3,59 @@ import Glibc
 import Instructions
 import Linux
 import Postern
+import Wire
 
 @c @implementation
 public func postern_submit(_ fd: Int32, _ instructions: UnsafePointer<postern_instruction>?, _ count: UInt32) -> Int32 {
   Calls.result { () throws(PosternError) in
     let open = try Calls.find(fd)
     guard let instructions = unsafe instructions else { throw Calls.badAddress }
-    var submissions: [Submission] = []
-    var destinations: [OpenDescriptor.Destination] = []
-    for index in 0..<Int(min(count, UInt32(Int32.max))) {
+    // SAFETY: the caller promises `count` instructions.
+    let all = unsafe UnsafeBufferPointer(start: instructions, count: Int(min(count, UInt32(Int32.max))))
+    var sent = 0
+    while sent < all.count {
       do throws(PosternError) {
-        // SAFETY: the caller promises `count` instructions.
+        let piece = try unsafe Piece(all[sent...])
+        let taken = try open.submit(piece.submissions, piece.destinations)
+        sent += taken
+        if taken < piece.submissions.count { break }
+      } catch {
+        // The ones before it are sent; it is told when it is the first.
+        guard sent > 0 else { throw error }
+        break
+      }
+    }
+    return Int32(sent)
+  }
+}
+
+/// Instructions that are copied at once: what has to be given again, because there was no room for it, is copied again.
+private struct Piece {
+  /// Bytes: more than a socket takes by default (net.core.wmem_default).
+  private static let limit = 4 * Bounds.payload
+
+  var submissions: [Submission] = []
+  var destinations: [OpenDescriptor.Destination] = []
+
+  /// The first ones; up to one that is malformed, which is thrown where it is the first.
+  init(_ instructions: Slice<UnsafeBufferPointer<postern_instruction>>) throws(PosternError) {
+    var size = 0
+    for index in unsafe instructions.indices where size < Piece.limit {
+      do throws(PosternError) {
+        // SAFETY: the caller of `postern_submit` promises these instructions.
         let instruction = unsafe instructions[index]
-        submissions.append(try unsafe Submission(instruction))
+        let submission = try unsafe Submission(instruction)
         _ = try unsafe Calls.memory(instruction.in, instruction.in_length)
+        size += submission.payload.count
+        submissions.append(submission)
         unsafe destinations.append(
           OpenDescriptor.Destination(
             userData: instruction.user_data, address: UInt(bitPattern: instruction.in), count: instruction.in_length))
       } catch {
-        // The ones before it are sent; it is told when it is the first.
-        guard index > 0 else { throw error }
-        submissions.removeLast(submissions.count - destinations.count)
-        break
+        guard !submissions.isEmpty else { throw error }
+        return
       }
     }
-    return Int32(try open.submit(submissions, destinations))
   }
 }
 

@@ -35,6 +35,40 @@ static void *reader(void *argument)
 	return NULL;
 }
 
+/* 40 writes of 32 KiB, which are not granted, however many of them go at once; one that is malformed stops those behind it. */
+static void submit_much(void)
+{
+	static unsigned char bytes[32768];
+	struct postern_instruction instructions[40];
+	struct postern_completion completions[40];
+	int sent = 0, done = 0;
+
+	for (unsigned index = 0; index < 40; index++)
+		instructions[index] = (struct postern_instruction){
+			.operation = POSTERN_WRITE, .user_data = index, .out = bytes, .out_length = sizeof(bytes),
+		};
+	while (done < 40) {
+		struct pollfd entry = { .fd = fd, .events = POLLIN };
+		int count = sent < 40 ? postern_submit(fd, instructions + sent, (uint32_t)(40 - sent)) : 0;
+
+		CHECK(count >= 0, "%s", strerror(-count));
+		sent += count;
+		CHECK(poll(&entry, 1, 5000) == 1, "nothing completes after %d", done);
+		count = postern_complete(fd, completions, 40);
+		CHECK(count >= 0, "%s", strerror(-count));
+		for (int index = 0; index < count; index++) {
+			EXPECT(completions[index].user_data, done + index);
+			EXPECT(completions[index].result, -EACCES);
+		}
+		done += count;
+	}
+	instructions[1].operation = 0;
+	EXPECT(postern_submit(fd, instructions, 40), 1);
+	EXPECT(postern_submit(fd, instructions + 1, 39), -EINVAL);
+	CHECK(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 5000) == 1, "nothing completes");
+	EXPECT(postern_complete(fd, completions, 40), 1);
+}
+
 int main(int argc, char **argv)
 {
 	static unsigned char buffers[100][256];
@@ -77,6 +111,9 @@ int main(int argc, char **argv)
 		done += count;
 	}
 	puts("batches: read");
+
+	submit_much();
+	puts("batches: more than a socket takes");
 
 	all = malloc((size_t)size + 4096);
 	CHECK(all != NULL, "memory");
