@@ -40,7 +40,7 @@ static const char *const calls[CALLS] = { "connect", "make", "open", "revalidate
 /* What all have in common: in a file, so that it outlasts an exec. */
 struct account {
 	atomic_int is_over;
-	atomic_long opens, refusals, uses, forks, execs;
+	atomic_long opens, refusals, uses, forks, execs, rings;
 	atomic_long strange[CALLS][ERRORS];
 };
 
@@ -92,6 +92,7 @@ struct held {
 	struct io_uring ring;
 	struct postern_ring given;
 	int in_flight;
+	off_t turn; /* the place in the file that is locked by whom the ring is used */
 };
 
 static int make_ring(struct held *held)
@@ -100,6 +101,7 @@ static int make_ring(struct held *held)
 
 	held->descriptor = -1;
 	held->in_flight = 0;
+	held->turn = atomic_fetch_add(&account->rings, 1);
 	return io_uring_queue_init_params(64, &held->ring, &parameters);
 }
 
@@ -163,6 +165,18 @@ static void queue(struct held *held)
 	held->in_flight++;
 }
 
+/*
+ * A ring whose memory two processes use at once loses count of itself: completions are taken twice, and requests sent half
+ * written. A lock of a process (fcntl(2)) goes with it when it is killed.
+ */
+static void lock_turn(const struct held *held, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = held->turn, .l_len = 1 };
+
+	while (fcntl(memory_file, F_SETLKW, &lock) < 0 && errno == EINTR)
+		;
+}
+
 /* Most of what is blocked stays so, for a revoke, an exec or a kill to find it. */
 static int use_ring(struct held *held)
 {
@@ -170,6 +184,9 @@ static int use_ring(struct held *held)
 	struct io_uring_cqe *completion;
 	int error = 0;
 
+	lock_turn(held, F_WRLCK);
+	/* What others have sent since. */
+	held->ring.sq.sqe_head = held->ring.sq.sqe_tail = *held->ring.sq.ktail;
 	for (unsigned int count = below(4) + 1; count && held->in_flight < 32; count--)
 		queue(held);
 	io_uring_submit(&held->ring);
@@ -185,6 +202,7 @@ static int use_ring(struct held *held)
 			held->in_flight--;
 		io_uring_cqe_seen(&held->ring, completion);
 	}
+	lock_turn(held, F_UNLCK);
 	return error;
 }
 
@@ -250,8 +268,6 @@ static void branch(postern *connection, struct held *held, int depth)
 	/* Others are left to themselves, and outlive who made them. */
 	if (below(2))
 		waitpid(pid, NULL, 0);
-	if (held->descriptor < 0)
-		held->ring.sq.sqe_head = held->ring.sq.sqe_tail = *held->ring.sq.ktail;
 }
 
 /* Goes on with what it has inherited, or asks for a ring of its own. */
