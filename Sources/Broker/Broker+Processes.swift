@@ -251,7 +251,7 @@ extension Broker {
   func armTimer() {
     var next = nextExpiry ?? .max
     for grant in authority.grants { next = min(next, grant.expiry ?? .max) }
-    for revoke in pendingRevokes where !revoke.isOverdue { next = min(next, revoke.deadline) }
+    for revoke in pendingRevokes { next = min(next, revoke.nextLook) }
     next = min(next, agent?.nextDeadline ?? .max)
     next = min(next, nextHandOverCheck)
     next = min(next, lossReportDue)

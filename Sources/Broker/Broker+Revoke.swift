@@ -37,6 +37,12 @@ struct PendingRevoke {
   /// Its time is up, and only the disk is waited for.
   var isOverdue = false
 
+  /// Nanoseconds that the disk is waited for behind the deadline: one that hangs is not to hold up who revokes.
+  static let diskPatience: UInt64 = 5_000_000_000
+
+  /// When to look at it again, though nothing was told.
+  var nextLook: UInt64 { isOverdue ? deadline &+ Self.diskPatience : deadline }
+
   /// Whether something may still become of it before the deadline.
   var isUnderWay: Bool {
     recall != nil && recalled == nil || rings.values.contains { $0.contains { $0.outcome == nil } }
@@ -208,17 +214,16 @@ extension Broker {
       let running = revoke.items.map { item in
         jobs.values.count { item.channels.contains($0.channel) && $0.association == item.association }
       }
-      let outcome = revokeStore.outcome(of: revoke.stored)
       let isRunning = running.contains(where: { $0 > 0 }) || revoke.isUnderWay
-      if outcome == .waiting || now < revoke.deadline && isRunning {
-        revoke.isOverdue = now >= revoke.deadline
-        waiting.append(revoke)
-        continue
-      }
-      if case .failed(let error) = outcome {
-        reportUnstored(revoke, running: running, error)
-      } else {
-        report(revoke, running: running)
+      revoke.isOverdue = now >= revoke.deadline
+      switch revokeStore.outcome(of: revoke.stored) {
+      case _ where isRunning && !revoke.isOverdue: waiting.append(revoke)
+      case .waiting where now < revoke.deadline &+ PendingRevoke.diskPatience: waiting.append(revoke)
+      case .waiting:
+        let late = SystemError(errno: ErrorCode.timedOut, operation: "write", path: RevokeStore.name)
+        reportUnstored(revoke, running: running, "may not know of it", late)
+      case .failed(let error): reportUnstored(revoke, running: running, "does not know of it", error)
+      case .stored: report(revoke, running: running)
       }
     }
     pendingRevokes = waiting
@@ -243,11 +248,11 @@ extension Broker {
   }
 
   /// It holds as long as this broker lives, which is less than was ordered.
-  private func reportUnstored(_ revoke: PendingRevoke, running: [Int], _ error: SystemError) {
+  private func reportUnstored(_ revoke: PendingRevoke, running: [Int], _ consequence: String, _ error: SystemError) {
     guard let connection = connections[revoke.connection] else { return }
     let recalled = revoke.items.indices.count { revoke.outcome(of: $0, running: running[$0]) == .recalled }
     let count = "\(recalled) of \(revoke.items.count)"
-    let text = "\(count) recalled, but a broker after this one does not know of it: \(error)"
+    let text = "\(count) recalled, but a broker after this one \(consequence): \(error)"
     answer(connection, revoke.request, .failed(Failure(errno: error.errno, text: text)))
   }
 

@@ -57,6 +57,7 @@ func retrying(_ operation: StaticString, _ path: @autoclosure () -> String = "",
 /// The error numbers that modules without a C library compare with or answer with (errno(3)).
 public enum ErrorCode {
   public static let inputOutput: Int32 = EIO
+  public static let timedOut: Int32 = ETIMEDOUT
   public static let canceled: Int32 = ECANCELED
   public static let again: Int32 = EAGAIN
   public static let invalid: Int32 = EINVAL

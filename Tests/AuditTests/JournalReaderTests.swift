@@ -8,6 +8,15 @@ import Testing
 @testable import Audit
 
 @Suite struct JournalReaderTests {
+  /// Random ones, each with one number.
+  private func records(_ count: Int, _ generator: inout SplitMix) -> [AuditRecord] {
+    (0..<count).map { _ in
+      var record = AuditRecord.random(&generator)
+      record.gap = nil
+      return record
+    }
+  }
+
   @Test func `an empty journal has no records and none that are newest`() throws {
     let scratch = try Scratch()
     #expect(try scratch.items().isEmpty)
@@ -39,12 +48,7 @@ import Testing
   @Test func `the newest of a segment longer than a read are the end of all`() throws {
     let scratch = try Scratch()
     var generator = SplitMix(state: 4)
-    try scratch.write(
-      (0..<4000).map { _ in
-        var record = AuditRecord.random(&generator)
-        record.gap = nil
-        return record
-      })
+    try scratch.write(records(4000, &generator))
     let all = try scratch.items()
     #expect(all.count == 4000)
     #expect(try JournalReader.newest(3900, directory: scratch.path) == all.suffix(3900))
@@ -64,12 +68,7 @@ import Testing
   @Test func `reading from a number finds it without walking over what is before, also behind damage`() throws {
     let scratch = try Scratch()
     var generator = SplitMix(state: 11)
-    try scratch.write(
-      (0..<2000).map { _ in
-        var record = AuditRecord.random(&generator)
-        record.gap = nil
-        return record
-      })
+    try scratch.write(records(2000, &generator))
     let name = try #require(try scratch.segments().first)
     func check(_ numbers: some Sequence<UInt64>) throws {
       let all = try scratch.records()

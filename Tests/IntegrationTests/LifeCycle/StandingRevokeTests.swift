@@ -139,6 +139,31 @@ import Testing
     }
   }
 
+  @Test(.enabled(if: Tier.root && Tier.has("mkfs.ext4", "fsfreeze"), "needs root, mkfs.ext4 and fsfreeze"))
+  func `a disk that hangs does not hold up a revoke, nor who gave it`() throws {
+    try Scene.run(Policies.image()) { scene in
+      scene.killBroker()
+      let (disk, state) = (scene.folder + "/disk", scene.folder + "/state")
+      try Command.demand(["/usr/bin/truncate", "--size", "16M", disk])
+      try Command.demand(["/usr/sbin/mkfs.ext4", "-q", disk])
+      try Command.demand(["/usr/bin/mount", "-o", "loop", disk, state])
+      defer { _ = try? Command.run(["/usr/bin/umount", "--lazy", state]) }
+      try Command.demand(["/usr/bin/chmod", "700", state])
+      try scene.startAgain()
+      let process = try scene.actor()
+      #expect(try process("open image") == "ok")
+      try Command.demand(["/usr/sbin/fsfreeze", "--freeze", state])
+      defer { _ = try? Command.run(["/usr/sbin/fsfreeze", "--unfreeze", state]) }
+      let revoked = try scene.postern("revoke", "--object", "image")
+      #expect(revoked.status == 74, "\(revoked.output)")
+      let told = "1 of 1 recalled, but a broker after this one may not know of it"
+      #expect(revoked.errors.contains(told), "\(revoked.errors)")
+      #expect(try process("read") == "revoked")
+      try Command.demand(["/usr/sbin/fsfreeze", "--unfreeze", state])
+      #expect(try eventually { try scene.postern("revoke", "--object", "image").status == 0 })
+    }
+  }
+
   @Test func `a revoke that was answered stands wherever the broker is killed then`() throws {
     try Scene.run(Policies.image()) { scene in
       for _ in 0..<5 {
