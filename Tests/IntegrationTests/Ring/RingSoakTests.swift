@@ -55,6 +55,13 @@ import Testing
     return (rows.count - others.count, others)
   }
 
+  /// 0, or the number of one that does not hold however often it is looked at: the broker may be stopped within a change, which
+  /// is half made then.
+  private func brokenInvariant(_ scene: Scene) throws -> Int32 {
+    for _ in 0..<3 where try scene.table({ $0.validate() }) == 0 { return 0 }
+    return try scene.table { $0.validate() }
+  }
+
   @Test func `a crowd that opens, uses, forks, executes, is revoked and killed leaves nothing behind`() throws {
     let seconds = Tier.isSoak ? 600 : 6
     var generator = SplitMix.seeded()
@@ -74,8 +81,7 @@ import Testing
         revokes += 1
         recalled += said.recalled
         others += said.others
-        let invariant = try scene.table { $0.validate() }
-        #expect(invariant == 0, "seed \(seed)")
+        #expect(try brokenInvariant(scene) == 0, "seed \(seed)")
         if warm == nil, Date() > start.addingTimeInterval(Double(seconds) / 5) { warm = try Footprint(scene) }
       }
       let counts = crowd.heard()
