@@ -100,9 +100,9 @@ extension Broker {
     let queue = supervision
     runningRecalls[number] = RunningRecall(revoke: revoke, targets: targets)
     do throws(SystemError) {
-      try Recall.start(targets, supervisors: Array(supervisors.values), deadline: deadline) { outcomes in
-        queue.post(.recalled(number, outcomes))
-      }
+      try Recall.start(
+        targets, supervisors: Array(supervisors.values), deadline: deadline,
+        done: { queue.post(.recalled(number, $0)) }, late: { queue.post(.recalledLate($0, $1)) })
     } catch {
       queue.post(.recalled(number, targets.map { _ in .cannotRecall("no thread to look for it: \(error)") }))
     }
@@ -111,22 +111,25 @@ extension Broker {
 
   func recalled(_ number: UInt64, _ outcomes: [Recall.Outcome]) {
     guard let running = runningRecalls.removeValue(forKey: number) else { return }
-    for (target, outcome) in zip(running.targets, outcomes) {
-      if outcome == .recalled {
-        formerHolders.removeAll { $0.object == target.object && $0.process == target.holder }
-      }
-      guard case .cannotRecall(let why) = outcome else { continue }
+    for (target, outcome) in zip(running.targets, outcomes) { recalled(target, outcome) }
+    for index in pendingRevokes.indices where pendingRevokes[index].recall == number {
+      pendingRevokes[index].recalled = outcomes
+    }
+    settleRevokes()
+  }
+
+  func recalled(_ target: Recall.Target, _ outcome: Recall.Outcome) {
+    switch outcome {
+    case .recalled: formerHolders.removeAll { $0.object == target.object && $0.process == target.holder }
+    case .cannotRecall(let why):
       var failed = record(.privileged)
       failed.describe(target.holder)
       failed.object = ByteString(target.definition.name)
       failed.path = target.path
       failed.message = ByteString("cannot recall: \(why)")
       _ = journal.submit(failed, durability: .none)
+    case .running: break
     }
-    for index in pendingRevokes.indices where pendingRevokes[index].recall == number {
-      pendingRevokes[index].recalled = outcomes
-    }
-    settleRevokes()
   }
 
   /// Associations on the path handover have ended for another reason than a revoke, which waits for its recall itself.

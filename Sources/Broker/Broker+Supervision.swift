@@ -93,6 +93,7 @@ extension Broker {
           executablePath: facts.executablePath ?? "")
       case .performed(let call, let object, let process): recordUse(of: call, object, process)
       case .recalled(let token, let outcomes): recalled(token, outcomes)
+      case .recalledLate(let target, let outcome): recalled(target, outcome)
       case .ringTakenBack(let ring, let error): ringTakenBack(ring, error)
       case .found(let holders): found(holders)
       case .ended(let id): ended(supervisor: id)

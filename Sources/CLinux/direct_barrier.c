@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -105,24 +106,28 @@ static int seize(struct patience *patience, pid_t thread)
 	return result;
 }
 
-/* The state of a thread as proc(5) has it, or 0: it has ended. */
+/* The state of a thread as proc(5) has it; 0: it has ended; '?': it cannot be found out. */
 static char state_of(pid_t process, pid_t thread)
 {
 	char path[64];
 	char text[512];
 	char *end;
-	FILE *file;
-	size_t got;
+	ssize_t got;
+	int error;
+	int file;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", process, thread);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	got = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return errno == ENOENT || errno == ESRCH ? 0 : '?';
+	got = read(file, text, sizeof(text) - 1);
+	error = errno;
+	close(file);
+	if (got <= 0)
+		return got < 0 && error == ESRCH ? 0 : '?';
 	text[got] = 0;
 	end = strrchr(text, ')');
-	return end && end[1] == ' ' ? end[2] : 0;
+	return end && end[1] == ' ' ? end[2] : '?';
 }
 
 static void rest(void)
@@ -271,9 +276,12 @@ static uint32_t not_stopped(pid_t process, const struct visited *visited)
  */
 static int stop_and_go_on(pid_t pid, const struct visited *visited, uint64_t deadline)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	uint32_t left;
+	int pidfd;
 
+	if (not_stopped(pid, visited) == 0)
+		return 0;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return errno == ESRCH ? 0 : -errno;
 	if (syscall(SYS_pidfd_send_signal, pidfd, SIGSTOP, NULL, 0) != 0) {
@@ -306,10 +314,13 @@ int clinux_direct_barrier(pid_t pid, uint64_t deadline, uint32_t *left)
 	while (found > 0 && direct_now() < deadline);
 	patience_end(&patience);
 	waited = wait_for_stops(&visited, deadline);
-	if (found == 0 && *left + waited > 0) {
+	/* What does not stop for a tracer does not for a signal, and the time is over. */
+	*left += waited;
+	if (found == 0 && *left > 0 && waited == 0) {
 		int stuck = stop_and_go_on(pid, &visited, deadline);
 
-		*left = stuck >= 0 ? (uint32_t)stuck : *left + waited;
+		if (stuck >= 0)
+			*left = (uint32_t)stuck;
 	}
 	free(visited.targets);
 	if (found < 0)

@@ -13,7 +13,11 @@ extension Recall {
     var mayHaveRequests: Bool?
     return zip(targets, performing).map { target, isPerforming in
       if isPerforming { return .running(1) }
-      if target.mayBeMapped { return .cannotRecall("mmap: true: what it has mapped of the object stays mapped") }
+      if target.mayBeMapped {
+        // What is mapped goes with the process.
+        return ProcessPin.hasEnded(pid, start: holder.start)
+          ? .recalled : .cannotRecall("mmap: true: what it has mapped of the object stays mapped")
+      }
       guard left == 0, let device = target.definition.blockDevice else { return left == 0 ? .recalled : .running(left) }
       // Requests that a device has already are not the process's any more, and end by themselves.
       let hasRequests = mayHaveRequests ?? ProcessDescriptors.hasAsynchronousRequests(pid)

@@ -4,21 +4,44 @@ import Linux
 import Synchronization
 
 extension Recall {
-  /// What has come out so far, by target. One that comes later than somebody waits for it harms nothing.
+  /// What has come out so far, by target.
   private final class Progress: Sendable {
-    private let state: Mutex<(outcomes: [Outcome?], running: Int)>
+    private struct State {
+      var outcomes: [Outcome?]
+      var running = 0
+      /// Nobody looks at the outcomes any more.
+      var isOver = false
+    }
 
-    init(_ count: Int) { state = Mutex((Array(repeating: nil, count: count), 0)) }
+    private let state: Mutex<State>
+    private let targets: [Target]
+    private let late: @Sendable (Target, Outcome) -> Void
+
+    init(_ targets: [Target], late: @escaping @Sendable (Target, Outcome) -> Void) {
+      state = Mutex(State(outcomes: Array(repeating: nil, count: targets.count)))
+      self.targets = targets
+      self.late = late
+    }
 
     var outcomes: [Outcome?] { state.withLock { $0.outcomes } }
     var running: Int { state.withLock { $0.running } }
 
     func begin() { state.withLock { $0.running += 1 } }
+    func end() { state.withLock { $0.running -= 1 } }
 
-    func end(_ targets: [Int], _ outcomes: [Outcome]) {
+    func put(_ outcome: Outcome, of target: Int) {
+      let isOver = state.withLock { state in
+        state.outcomes[target] = outcome
+        return state.isOver
+      }
+      if isOver { late(targets[target], outcome) }
+    }
+
+    /// Those that have come out so far; the others will be late.
+    func close() -> [Outcome?] {
       state.withLock { state in
-        state.running -= 1
-        for (target, outcome) in zip(targets, outcomes) { state.outcomes[target] = outcome }
+        state.isOver = true
+        return state.outcomes
       }
     }
   }
@@ -34,27 +57,30 @@ extension Recall {
 
   /// Each process has a thread of its own, since one can hold up whoever looks at it (proc(5) waits for its memory map,
   /// which it can keep to itself); at the deadline nobody is waited for any more.
-  func run(until end: UInt64) -> [Outcome] {
-    let progress = Progress(targets.count)
+  func run(late: @escaping @Sendable (Target, Outcome) -> Void) -> [Outcome] {
+    let progress = Progress(targets, late: late)
     var waiting = work()
     while true {
       while let next = waiting.last, progress.running < Self.threads {
         waiting.removeLast()
         begin(next, progress)
       }
-      var outcomes = progress.outcomes
       let now = Clock.boottime()
+      let isOver = now >= end
+      var outcomes = isOver ? progress.close() : progress.outcomes
       var ended: [ProcessResource: Bool] = [:]
       for (index, target) in targets.enumerated() where target.path == .direct && target.killsStuck {
         guard outcomes[index] != .recalled, outcomes[index] != nil || now >= patience else { continue }
-        let hasEnded = ended[target.holder] ?? Self.kill(target.holder)
-        ended[target.holder] = hasEnded
-        if hasEnded { outcomes[index] = .recalled }
+        ended[target.holder] = ended[target.holder] ?? Self.kill(target.holder)
+      }
+      // With a process all that it had has ended, also what it would not have been killed for.
+      for (index, target) in targets.enumerated() where target.path == .direct && ended[target.holder] == true {
+        outcomes[index] = .recalled
       }
       let isSettled = zip(targets, outcomes).allSatisfy { target, outcome in
         outcome != nil && (outcome == .recalled || target.path != .direct || !target.killsStuck)
       }
-      if isSettled || now >= end { return outcomes.map { $0 ?? .running(1) } }
+      if isSettled || isOver { return outcomes.map { $0 ?? .running(1) } }
       Clock.sleep(nanoseconds: 200_000)
     }
   }
@@ -75,13 +101,18 @@ extension Recall {
     progress.begin()
     do throws(SystemError) {
       _ = try Thread("recall") {
-        let found =
-          work.holder.map { outcomes(ofDirect: chosen, of: $0) }
-          ?? chosen.map { outcome(ofHandedOver: $0) }
-        progress.end(work.targets, found)
+        if let holder = work.holder {
+          for (target, outcome) in zip(work.targets, outcomes(ofDirect: chosen, of: holder)) {
+            progress.put(outcome, of: target)
+          }
+        } else {
+          for target in work.targets { progress.put(outcome(ofHandedOver: targets[target]), of: target) }
+        }
+        progress.end()
       }
     } catch {
-      progress.end(work.targets, chosen.map { _ in .cannotRecall("no thread to look for it: \(error)") })
+      for target in work.targets { progress.put(.cannotRecall("no thread to look for it: \(error)"), of: target) }
+      progress.end()
     }
   }
 

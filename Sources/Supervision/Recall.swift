@@ -50,21 +50,30 @@ public struct Recall: Sendable {
   let supervisors: [Supervisor]
   /// Boottime nanoseconds.
   let deadline: UInt64
+  /// Likewise: nobody is waited for any more.
+  let end: UInt64
   /// Likewise: a process that is to be killed where it is stuck is not waited for longer.
   let patience: UInt64
 
-  /// Starts it on a thread of its own; `done` is called there, once, with an outcome for each target in their order.
+  /// Starts it on a thread of its own.
+  ///
+  /// - Parameters:
+  ///   - deadline: boottime nanoseconds.
+  ///   - done: called there, once, with an outcome for each target in their order; before the deadline, unless the machine is
+  ///     busy.
+  ///   - late: called on any thread with what comes out after that.
   public static func start(
     _ targets: [Target], supervisors: [Supervisor], deadline: UInt64,
-    done: @escaping @Sendable ([Outcome]) -> Void
+    done: @escaping @Sendable ([Outcome]) -> Void, late: @escaping @Sendable (Target, Outcome) -> Void
   ) throws(SystemError) {
     let start = Clock.boottime()
     let span = deadline > start ? deadline - start : 0
-    // A little sooner, so that at the deadline it is known how much is left.
+    // A little sooner, so that it is known how much is left; and so that whoever waits knows by the deadline.
+    let margin = min(span / 8, 20_000_000)
     let recall = Recall(
-      targets: targets, supervisors: supervisors, deadline: start + span - min(span / 8, 20_000_000),
+      targets: targets, supervisors: supervisors, deadline: start + span - margin, end: start + span - margin / 2,
       patience: start + span / 2)
-    _ = try Thread("recall") { done(recall.run(until: deadline)) }
+    _ = try Thread("recall") { done(recall.run(late: late)) }
   }
 
   /// Whether a bind that was checked before the association was dropped is still under way at `end`.

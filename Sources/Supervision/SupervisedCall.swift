@@ -36,6 +36,8 @@ public enum SupervisorMessage: Sendable {
   case performed(SupervisedCall, object: ObjectID, process: ProcessResource)
   /// What became of a recall that was started under this number.
   case recalled(UInt64, [Recall.Outcome])
+  /// An outcome that had not come when `recalled` was said.
+  case recalledLate(Recall.Target, Recall.Outcome)
   /// What became of taking back the disk in the ring with this number; nil: it is of no use any more.
   case ringTakenBack(UInt64, SystemError?)
   /// Who holds what an earlier broker had handed over.

@@ -6,6 +6,7 @@
  *	traced FOLDER	execs, and waits in that for a thread whose tracer never lets it go: cred_guard_mutex stays held
  *	leased FOLDER	execs, and waits in that for the end of a file's lease (fcntl(2)), until it has a signal
  *	vfork FOLDER	waits for a child of vfork(2), whatever signal it has but a deadly one
+ *	crowd FOLDER	the same, and has threads that wait for anything
  *	headless FOLDER	its first thread has ended, another one waits
  */
 #define _GNU_SOURCE
@@ -56,6 +57,11 @@ static void write_file(const char *path, const char *text)
 	close(file);
 }
 
+static int waits_for_child(const char *how)
+{
+	return !strcmp(how, "vfork") || !strcmp(how, "crowd");
+}
+
 static void be_held(const char *how)
 {
 	char *arguments[] = { "held", NULL };
@@ -66,7 +72,9 @@ static void be_held(const char *how)
 		execv("/bin/true", arguments);
 	} else if (!strcmp(how, "leased")) {
 		execv(script, arguments);
-	} else if (!strcmp(how, "vfork")) {
+	} else if (waits_for_child(how)) {
+		for (int i = 0; i < 20 && !strcmp(how, "crowd"); i++)
+			start_thread(wait_forever);
 		if (vfork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			pause();
@@ -111,7 +119,7 @@ static int is_held(const char *how, pid_t process)
 
 	if (!strcmp(how, "headless"))
 		return state == 'Z';
-	return (state == 'S' || state == 'D') && number == (!strcmp(how, "vfork") ? SYS_vfork : SYS_execve);
+	return (state == 'S' || state == 'D') && number == (waits_for_child(how) ? SYS_vfork : SYS_execve);
 }
 
 int main(int argc, char **argv)
