@@ -31,8 +31,8 @@ public func postern_submit(_ fd: Int32, _ instructions: UnsafePointer<postern_in
 
 /// Instructions that are copied at once: what has to be given again, because there was no room for it, is copied again.
 private struct Piece {
-  /// Bytes: more than a socket takes by default (net.core.wmem_default).
-  private static let limit = 4 * Bounds.payload
+  /// Bytes: about a datagram, which a socket takes or not.
+  private static let limit = Bounds.payload
 
   var submissions: [Submission] = []
   var destinations: [OpenDescriptor.Destination] = []

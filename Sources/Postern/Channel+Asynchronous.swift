@@ -111,7 +111,10 @@ extension Channel {
       }
     }
     do {
-      for submission in batch { payload += submission.payload }
+      for submission in batch {
+        // The first one's is not copied.
+        if payload.isEmpty { payload = submission.payload } else { payload += submission.payload }
+      }
       var span = head.mutableSpan
       for (index, submission) in batch.enumerated() {
         try submission.frame(cookie: base &+ UInt64(index)).encode(into: &span, index: index)
