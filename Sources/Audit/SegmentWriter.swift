@@ -1,7 +1,13 @@
 import Linux
 
 /// A step of writing, for tests that let it fail.
-enum JournalStep: Sendable, Hashable { case create, write, synchronize, truncate, storeKey }
+enum JournalStep: Sendable, Hashable {
+  case create, write, synchronize, truncate, storeKey
+
+  func check(_ fault: (@Sendable (JournalStep) -> Int32?)?) throws(SystemError) {
+    if let code = fault?(self) { throw SystemError(errno: code, operation: "\(self)") }
+  }
+}
 
 /// Puts frames into segment files; used by one thread.
 ///
@@ -123,9 +129,7 @@ struct SegmentWriter: ~Copyable {
     return outcome
   }
 
-  func check(_ step: JournalStep) throws(SystemError) {
-    if let code = fault?(step) { throw SystemError(errno: code, operation: "\(step)") }
-  }
+  func check(_ step: JournalStep) throws(SystemError) { try step.check(fault) }
 
   /// Writes as many held frames as fit into the segment, at least one; begins a new segment where none fits.
   private mutating func writeRun(now: AuditTime, _ outcome: inout Outcome) throws(SystemError) {

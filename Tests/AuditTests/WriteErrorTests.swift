@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Glibc
 import Instructions
+import Linux
 import Testing
 
 @testable import Audit
@@ -74,6 +75,19 @@ import Testing
     }
     let verified = try scratch.verified()
     #expect(verified.integrity == .intact && verified.completeness == .repaired, "\(verified.lines)")
+  }
+
+  @Test func `a journal whose last records cannot be brought to disk is not opened, and later it is`() throws {
+    let scratch = try Scratch()
+    try scratch.write([refusal("first"), refusal("last")])
+    #expect(throws: JournalError.system(SystemError(errno: EIO, operation: "synchronize"))) {
+      try scratch.open(fault: { $0 == .synchronize ? EIO : nil }).stop()
+    }
+    let journal = try scratch.open()
+    #expect(journal.counters.durable == 2)
+    journal.stop()
+    #expect(try scratch.records().map(\.object) == ["first", "last"])
+    #expect(try scratch.verified().isGood)
   }
 
   @Test func `refusals beyond the capacity become a gap while writing fails`() throws {
