@@ -14,6 +14,7 @@ public enum JournalItem: Sendable, Hashable {
 /// At the end `next` returns nil and may be called again later: it then goes on with what has been written since.
 public struct JournalReader: ~Copyable {
   private let directory: JournalDirectory
+  private let known: KnownDamage?
   private var cursor: SegmentCursor?
   /// The first sequence number of the cursor's segment.
   private var segment: UInt64 = 0
@@ -40,8 +41,13 @@ public struct JournalReader: ~Copyable {
   /// How far the journal was known to be on disk when its files were last looked at; nil: they were not yet.
   private var certain: UInt64?
 
-  /// - Parameter from: the first sequence number that is wanted; those that are no longer kept are passed over.
-  public init(directory path: String, from sequence: UInt64 = 0) throws(JournalError) {
+  /// - Parameters:
+  ///   - from: the first sequence number that is wanted; those that are no longer kept are passed over.
+  ///   - known: what readers of this journal have found, and will.
+  public init(
+    directory path: String, from sequence: UInt64 = 0, known: KnownDamage? = nil
+  ) throws(JournalError) {
+    self.known = known
     do { directory = try JournalDirectory(path: path) } catch { throw .system(error) }
     wanted = sequence
   }
@@ -177,6 +183,8 @@ public struct JournalReader: ~Copyable {
       if let file = try directory.openToRead(SegmentName.name(first: first)) {
         let size = try file.size()
         if var opened = try SegmentCursor(file) {
+          // One with a successor is not written to any more.
+          if let known, low + 1 < all.count { try opened.use(known) }
           if first < wanted { try opened.seek(toSequence: wanted) }
           cursor = consume opened
           segment = first

@@ -25,6 +25,8 @@ struct SegmentCursor: ~Copyable {
   private var chunk = SegmentCursor.chunk
   /// Bytes that were gone over: frames, damage, what was looked at to find a place; what was gone over again counts again.
   private(set) var walked: UInt64 = 0
+  /// What need not be gone over; nil: nobody knows.
+  private var known: (damage: KnownDamage, file: FileVersion)?
 
   /// nil: the file does not begin with a segment's head.
   init?(_ file: consuming JournalFile, from offset: UInt64 = UInt64(SegmentHeader.length)) throws(SystemError) {
@@ -35,6 +37,9 @@ struct SegmentCursor: ~Copyable {
     self.header = header
     base = offset
   }
+
+  /// Passes over damage that is known, and makes known what it finds. Only for a segment that is not written to any more.
+  mutating func use(_ damage: KnownDamage) throws(SystemError) { known = (damage, try file.version()) }
 
   /// The file offset of the next frame.
   var offset: UInt64 { base + UInt64(position) }
@@ -82,13 +87,35 @@ struct SegmentCursor: ~Copyable {
   mutating func findFrame(from start: UInt64, before end: UInt64 = .max) throws(SystemError) -> Bool {
     // Most often it is in what has been read.
     if start >= offset, start - base <= UInt64(buffer.count) { position = Int(start - base) } else { seek(to: start) }
-    defer { walked += offset - start }
+    var skipped: UInt64 = 0
+    var stretch = known.flatMap { $0.damage.stretch(of: $0.file, endingBehind: start) }
+    defer { walked += offset - start - skipped }
     while offset < end {
-      if try frameLength() != nil { return true }
-      guard buffer.count - position >= Frame.headLength else { return false }
+      if let damage = stretch, offset >= damage.lowerBound {
+        // Behind it as much is read as is read at once.
+        skipped += damage.upperBound - offset
+        walked += min(damage.upperBound - offset, UInt64(chunk))
+        seek(to: damage.upperBound)
+        stretch = known.flatMap { $0.damage.stretch(of: $0.file, endingBehind: damage.upperBound) }
+        continue
+      }
+      if try frameLength() != nil {
+        note(start..<offset)
+        return true
+      }
+      guard buffer.count - position >= Frame.headLength else {
+        note(start..<base + UInt64(buffer.count))
+        return false
+      }
       position += 1
     }
+    note(start..<offset)
     return false
+  }
+
+  /// Takes note that no frame begins there.
+  private func note(_ stretch: Range<UInt64>) {
+    if let known { known.damage.note(stretch, of: known.file) }
   }
 
   /// The next frame. After `end` it may be called again, for what has been written since.

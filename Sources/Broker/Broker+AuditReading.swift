@@ -33,7 +33,8 @@ extension Broker {
 
   /// What one request may have looked at, whether it is shown or not: the thread that checks does not read a whole journal
   /// for anybody. A page without rows that leads on says that there is more. Of damage a stretch within one segment is gone
-  /// over whole, since only its end tells where it leads; what lies behind it is left to the next request.
+  /// over whole, since only its end tells where it leads, but once (`knownDamage`); what lies behind it is left to the next
+  /// request.
   private static let auditSpan = (records: 1024, bytes: 256 << 10)
 
   /// Everybody sees what concerns their own uid; readers and administrators see all.
@@ -81,7 +82,8 @@ extension Broker {
       } else {
         connection.auditCursor = nil
         cursor = AuditCursor(
-          reader: try JournalReader(directory: configuration.stateDirectory, from: query.after + 1))
+          reader: try JournalReader(
+            directory: configuration.stateDirectory, from: query.after + 1, known: knownDamage))
       }
       var looked = 0
       var isWhole = false

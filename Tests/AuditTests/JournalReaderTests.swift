@@ -127,6 +127,48 @@ import Testing
     #expect(reader.walked >= size - 2, "\(reader.walked) of \(size)")
   }
 
+  @Test func `damage that is known is told and not gone over again, until the segment is put right`() throws {
+    let scratch = try Scratch()
+    var generator = SplitMix(state: 12)
+    let journal = try scratch.open(change: {
+      $0.segmentSize = 900_000
+      $0.capacity = 10_000
+    })
+    for record in records(6000, &generator) { _ = journal.submit(record, durability: .none) }
+    journal.stop()
+    #expect(try scratch.segments().count > 1)
+    let name = try #require(try scratch.segments().first)
+    let whole = try scratch.bytes(name)
+    var bytes = whole
+    for index in 100_000..<800_000 { bytes[index] = 0 }
+    try scratch.put(bytes, name)
+    let known = KnownDamage()
+    /// Up to the first record, what a reader meets and has gone over.
+    func read(from number: UInt64, _ known: KnownDamage?) throws -> (items: [JournalItem], walked: UInt64) {
+      var reader = try JournalReader(directory: scratch.path, from: number, known: known)
+      var items: [JournalItem] = []
+      while let item = try reader.next() {
+        items.append(item)
+        if case .record = item { break }
+      }
+      return (items, reader.walked)
+    }
+    let kept = try scratch.records().map(\.sequence)
+    let lost = try #require((1...6000).first { !kept.contains($0) })
+    #expect(try read(from: lost, known).walked > 700_000)
+    for number in stride(from: 1, through: 6001 as UInt64, by: 300) {
+      let (items, walked) = try read(from: number, known)
+      #expect(try items == read(from: number, nil).items, "from \(number)")
+      #expect(walked < 500_000, "from \(number)")
+    }
+    try scratch.put(whole, name)
+    guard case .record(let record)? = try read(from: lost, known).items.first else {
+      Issue.record("it is read when it is there again")
+      return
+    }
+    #expect(record.sequence == lost)
+  }
+
   @Test func `from the middle of a gap the gap is read`() throws {
     let scratch = try Scratch()
     let journal = try scratch.open(change: { $0.capacity = 1 })

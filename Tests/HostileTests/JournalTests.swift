@@ -126,6 +126,12 @@ import Wire
           requests += 1
         }
         #expect(requests > 10)
+        // Within damage that somebody has asked for before.
+        for after in stride(from: 70, to: 600 as UInt64, by: 13) {
+          let before = target.bytesRead
+          _ = try attacker.ask(.auditRead(AuditRead(after: after)), on: socket)
+          #expect(target.bytesRead - before < size / 2, "after \(after)")
+        }
       })
   }
 }
