@@ -168,7 +168,20 @@ public struct Gap: Sendable, Hashable {
   }
 
   /// How many there were.
-  public var lost: UInt64 { counts.reduce(0) { $0 &+ $1.count } }
+  public var lost: UInt64 {
+    var lost: UInt64 = 0
+    addLost(to: &lost)
+    return lost
+  }
+
+  /// Adds how many there were to a figure. Counts come from files, where anything may stand: a sum that no number holds is
+  /// the highest one, and never one that looks harmless.
+  public func addLost(to figure: inout UInt64) {
+    for count in counts {
+      let (sum, overflow) = figure.addingReportingOverflow(count.count)
+      figure = overflow ? .max : sum
+    }
+  }
 
   /// Takes up the records of `other`, which follows directly.
   mutating func extend(by other: Gap) {

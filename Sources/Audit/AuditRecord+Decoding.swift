@@ -5,7 +5,7 @@ import Instructions
 public enum AuditFormatError: Error, Sendable, Hashable {
   /// A field reaches beyond the record.
   case truncated
-  /// A record version that does not exist (0), or lengths that contradict each other.
+  /// A record version that does not exist (0), lengths that contradict each other, or a number that no record has.
   case malformed
   case unknownKind(UInt8)
   /// A code without a meaning in this version (a reason, an operation, a path …).
@@ -24,9 +24,9 @@ extension AuditRecord {
   public init(decoding frame: [UInt8]) throws(AuditFormatError) {
     guard frame.count >= Frame.minimumLength else { throw .truncated }
     let head = Int(frame[13])
-    guard frame[12] >= 1, head >= Frame.headLength, head + Frame.trailerLength <= frame.count else {
-      throw .malformed
-    }
+    guard frame[12] >= 1, head >= Frame.headLength, head + Frame.trailerLength <= frame.count,
+      Frame.sequence(frame.span, at: 0) < Frame.sequenceLimit
+    else { throw .malformed }
     guard let kind = AuditKind(rawValue: frame[14]) else { throw .unknownKind(frame[14]) }
     var input = FieldReader(frame, from: head, to: frame.count - Frame.trailerLength)
     let time = AuditTime(wall: try input.number(), boottime: try input.number())

@@ -57,7 +57,7 @@ public final class Journal: Sendable {
       guard let lock = try directory.lock("journal.lock") else {
         throw JournalError.locked(directory: configuration.directory)
       }
-      var recovery = try JournalRecovery(directory)
+      var recovery = try JournalRecovery(directory, fault: fault)
       let chain = try JournalChain(directory, recovery.link)
       // Numbers that were on disk are not given again, though their records are gone now.
       var state = JournalQueue(next: max(recovery.next, chain.durable + 1))

@@ -14,6 +14,7 @@ public enum JournalItem: Sendable, Hashable {
 /// At the end `next` returns nil and may be called again later: it then goes on with what has been written since.
 public struct JournalReader: ~Copyable {
   private let directory: JournalDirectory
+  private let known: KnownDamage?
   private var cursor: SegmentCursor?
   /// The first sequence number of the cursor's segment.
   private var segment: UInt64 = 0
@@ -21,17 +22,32 @@ public struct JournalReader: ~Copyable {
   private var following: UInt64?
   /// The smallest sequence number that has not been passed.
   private var wanted: UInt64
+  /// All numbers up to this one have been met, or passed over, or were where damage is that was told.
+  public var passed: UInt64 { max(wanted, 1) - 1 }
   /// Damage that was told already ends here.
   private var damageEnd: UInt64 = 0
   /// A segment without a head that has been passed over and not been told.
   private var headless: JournalItem?
-  /// Bytes of the journal that it has gone over, passed over or not: what it has cost.
-  public private(set) var walked: UInt64 = 0
+  /// Bytes of the journal that it has gone over, passed over or not, damage and what was looked at to find a place among
+  /// them: what it has cost.
+  public var walked: UInt64 {
+    switch cursor {
+    case .some(let cursor): walkedBefore + cursor.walked
+    case .none: walkedBefore
+    }
+  }
+  /// In segments that it has left.
+  private var walkedBefore: UInt64 = 0
   /// How far the journal was known to be on disk when its files were last looked at; nil: they were not yet.
   private var certain: UInt64?
 
-  /// - Parameter from: the first sequence number that is wanted; those that are no longer kept are passed over.
-  public init(directory path: String, from sequence: UInt64 = 0) throws(JournalError) {
+  /// - Parameters:
+  ///   - from: the first sequence number that is wanted; those that are no longer kept are passed over.
+  ///   - known: what readers of this journal have found, and will.
+  public init(
+    directory path: String, from sequence: UInt64 = 0, known: KnownDamage? = nil
+  ) throws(JournalError) {
+    self.known = known
     do { directory = try JournalDirectory(path: path) } catch { throw .system(error) }
     wanted = sequence
   }
@@ -63,8 +79,13 @@ public struct JournalReader: ~Copyable {
     guard try cursor?.isRemoved() == true, try directory.openToRead(SegmentName.name(first: segment)) != nil else {
       return
     }
-    cursor = nil
+    leaveSegment()
     following = nil
+  }
+
+  private mutating func leaveSegment() {
+    walkedBefore = walked
+    cursor = nil
   }
 
   private mutating func step(upTo durable: UInt64) throws(SystemError) -> JournalItem? {
@@ -85,7 +106,6 @@ public struct JournalReader: ~Copyable {
       }
       let offset = cursor?.offset ?? 0
       guard let step = try cursor?.next() else { return nil }
-      walked += (cursor?.offset ?? offset) - offset
       if case .frame(let frame) = step, Frame.sequence(frame.span, at: 0) <= min(known, durable) {
         if let item = accept(frame) { return item }
         continue
@@ -102,6 +122,11 @@ public struct JournalReader: ~Copyable {
         cursor?.seek(to: offset)
         return nil
       case .damaged(let offset, let length):
+        // Numbers grow from frame to frame: those before the one behind the damage do not come any more. One that may be
+        // withdrawn, or is, says nothing.
+        if let next = try cursor?.nextSequence(), next <= durable, following.map({ next < $0 }) ?? true {
+          wanted = max(wanted, next)
+        }
         if offset >= damageEnd {
           damageEnd = offset + length
           return .damaged(segment: segment, offset: offset, length: length)
@@ -113,7 +138,9 @@ public struct JournalReader: ~Copyable {
           if following == nil { return nil }
           continue
         }
-        cursor = nil
+        leaveSegment()
+        // Every number before the next segment's was to be in this one, or in one before it.
+        if left > 0, let following { wanted = max(wanted, following) }
         if left > 0, offset >= damageEnd { return .damaged(segment: segment, offset: offset, length: left) }
       }
     }
@@ -156,6 +183,8 @@ public struct JournalReader: ~Copyable {
       if let file = try directory.openToRead(SegmentName.name(first: first)) {
         let size = try file.size()
         if var opened = try SegmentCursor(file) {
+          // One with a successor is not written to any more.
+          if let known, low + 1 < all.count { try opened.use(known) }
           if first < wanted { try opened.seek(toSequence: wanted) }
           cursor = consume opened
           segment = first

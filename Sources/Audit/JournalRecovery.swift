@@ -26,7 +26,11 @@ struct JournalRecovery: ~Copyable {
   }
 
   /// Looks at the last segment. Damage before its last whole frame is left for readers to tell of.
-  init(_ directory: borrowing JournalDirectory) throws(SystemError) {
+  ///
+  /// - Parameter fault: see `Journal`.
+  init(
+    _ directory: borrowing JournalDirectory, fault: (@Sendable (JournalStep) -> Int32?)? = nil
+  ) throws(SystemError) {
     var segments = SegmentName.sorted(try directory.names())
     isNew = segments.isEmpty
     while let first = segments.popLast() {
@@ -49,8 +53,10 @@ struct JournalRecovery: ~Copyable {
       }
       next = max(next, scanned.next)
       link = scanned.link
-      // A killed writer's last records may be in memory alone, and from here on they count as on disk.
-      try? file.synchronize()
+      // A killed writer's last records may be in memory alone, and from here on they count as on disk: where they cannot be
+      // brought there, nobody may be told that they are, and the journal is not opened.
+      try JournalStep.synchronize.check(fault)
+      try file.synchronize()
       if size > scanned.end { repair = Repair(segment: first, offset: scanned.end, lost: size - scanned.end) }
       // The chain behind damage cannot be continued there: what is damaged is a part of its hash.
       guard scanned.isWhole else { return }

@@ -152,8 +152,6 @@ extension JournalVerifier {
       result.repairs.append(Verification.RepairedTail(sequence: sequence, repair: repair))
     }
     if let removal = record.removal, record.kind == .removal { removals.append(removal) }
-    if let gap = record.gap, record.kind == .gap {
-      result.dropped += gap.lost
-    }
+    if let gap = record.gap, record.kind == .gap { gap.addLost(to: &result.dropped) }
   }
 }

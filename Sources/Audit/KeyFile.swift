@@ -50,7 +50,7 @@ struct KeyState: Sendable {
     guard littleEndian64(bytes, at: 8) == 1,
       littleEndian32(bytes, at: 124) == CRC32C.checksum(bytes, 0..<124)
     else { return nil }
-    for offset in [56, 96, 104] where littleEndian64(bytes, at: offset) >= Frame.sequenceLimit { return nil }
+    for offset in [16, 56, 96, 104] where littleEndian64(bytes, at: offset) >= Frame.sequenceLimit { return nil }
     let key = ChainKey(epoch: littleEndian64(bytes, at: 56), secret: copy(bytes, 64..<96))
     return (
       KeyState(

@@ -23,6 +23,10 @@ struct SegmentCursor: ~Copyable {
   /// The file offset of the buffer's first byte.
   private var base: UInt64
   private var chunk = SegmentCursor.chunk
+  /// Bytes that were gone over: frames, damage, what was looked at to find a place; what was gone over again counts again.
+  private(set) var walked: UInt64 = 0
+  /// What need not be gone over; nil: nobody knows.
+  private var known: (damage: KnownDamage, file: FileVersion)?
 
   /// nil: the file does not begin with a segment's head.
   init?(_ file: consuming JournalFile, from offset: UInt64 = UInt64(SegmentHeader.length)) throws(SystemError) {
@@ -33,6 +37,9 @@ struct SegmentCursor: ~Copyable {
     self.header = header
     base = offset
   }
+
+  /// Passes over damage that is known, and makes known what it finds. Only for a segment that is not written to any more.
+  mutating func use(_ damage: KnownDamage) throws(SystemError) { known = (damage, try file.version()) }
 
   /// The file offset of the next frame.
   var offset: UInt64 { base + UInt64(position) }
@@ -71,6 +78,7 @@ struct SegmentCursor: ~Copyable {
     while low < high, try findFrame(from: low, before: high), Frame.sequence(buffer.span, at: position) <= sequence {
       place = offset
       low = offset + UInt64(try frameLength() ?? 1)
+      walked += low - place
     }
     seek(to: place)
   }
@@ -79,12 +87,35 @@ struct SegmentCursor: ~Copyable {
   mutating func findFrame(from start: UInt64, before end: UInt64 = .max) throws(SystemError) -> Bool {
     // Most often it is in what has been read.
     if start >= offset, start - base <= UInt64(buffer.count) { position = Int(start - base) } else { seek(to: start) }
+    var skipped: UInt64 = 0
+    var stretch = known.flatMap { $0.damage.stretch(of: $0.file, endingBehind: start) }
+    defer { walked += offset - start - skipped }
     while offset < end {
-      if try frameLength() != nil { return true }
-      guard buffer.count - position >= Frame.headLength else { return false }
+      if let damage = stretch, offset >= damage.lowerBound {
+        // Behind it as much is read as is read at once.
+        skipped += damage.upperBound - offset
+        walked += min(damage.upperBound - offset, UInt64(chunk))
+        seek(to: damage.upperBound)
+        stretch = known.flatMap { $0.damage.stretch(of: $0.file, endingBehind: damage.upperBound) }
+        continue
+      }
+      if try frameLength() != nil {
+        note(start..<offset)
+        return true
+      }
+      guard buffer.count - position >= Frame.headLength else {
+        note(start..<base + UInt64(buffer.count))
+        return false
+      }
       position += 1
     }
+    note(start..<offset)
     return false
+  }
+
+  /// Takes note that no frame begins there.
+  private func note(_ stretch: Range<UInt64>) {
+    if let known { known.damage.note(stretch, of: known.file) }
   }
 
   /// The next frame. After `end` it may be called again, for what has been written since.
@@ -92,15 +123,22 @@ struct SegmentCursor: ~Copyable {
     if let length = try frameLength() {
       let frame = Array(buffer[position..<position + length])
       position += length
+      walked += UInt64(length)
       return .frame(frame)
     }
     guard buffer.count > position else { return .end(left: 0) }
     let start = offset
     if try findFrame(from: start + 1) { return .damaged(offset: start, length: offset - start) }
     let left = base + UInt64(buffer.count) - start
+    walked += UInt64(buffer.count - position)
     // Read again next time: a writer may complete it, or cut it and write something else.
     seek(to: start)
     return .end(left: left)
+  }
+
+  /// The number of the whole frame at the position; nil: there is none.
+  mutating func nextSequence() throws(SystemError) -> UInt64? {
+    try frameLength() == nil ? nil : Frame.sequence(buffer.span, at: position)
   }
 
   /// The length of the whole frame at the position, reading as much as it needs.

@@ -1,7 +1,13 @@
 import Linux
 
 /// A step of writing, for tests that let it fail.
-enum JournalStep: Sendable, Hashable { case create, write, synchronize, truncate, storeKey }
+enum JournalStep: Sendable, Hashable {
+  case create, write, synchronize, truncate, storeKey
+
+  func check(_ fault: (@Sendable (JournalStep) -> Int32?)?) throws(SystemError) {
+    if let code = fault?(self) { throw SystemError(errno: code, operation: "\(self)") }
+  }
+}
 
 /// Puts frames into segment files; used by one thread.
 ///
@@ -14,6 +20,13 @@ struct SegmentWriter: ~Copyable {
     var offset: UInt64
     /// Bytes on disk.
     var durable: UInt64
+    /// An earlier process began it.
+    var isResumed = false
+    /// What stands behind `offset` was withdrawn, and is cut off before anything is written.
+    var isUncut = false
+
+    /// It has a head and no record that is on disk.
+    var isEmpty: Bool { durable <= UInt64(SegmentHeader.length) }
   }
 
   let directory: JournalDirectory
@@ -73,7 +86,7 @@ struct SegmentWriter: ~Copyable {
   /// Goes on in a segment whose first `length` bytes are whole frames.
   mutating func resume(_ file: consuming JournalFile, header: SegmentHeader, length: UInt64) {
     self.file = consume file
-    segment = Segment(header: header, offset: length, durable: length)
+    segment = Segment(header: header, offset: length, durable: length, isResumed: true)
   }
 
   /// Cuts off what stands in the segment's file behind its last frame.
@@ -123,9 +136,7 @@ struct SegmentWriter: ~Copyable {
     return outcome
   }
 
-  func check(_ step: JournalStep) throws(SystemError) {
-    if let code = fault?(step) { throw SystemError(errno: code, operation: "\(step)") }
-  }
+  func check(_ step: JournalStep) throws(SystemError) { try step.check(fault) }
 
   /// Writes as many held frames as fit into the segment, at least one; begins a new segment where none fits.
   private mutating func writeRun(now: AuditTime, _ outcome: inout Outcome) throws(SystemError) {
@@ -140,6 +151,11 @@ struct SegmentWriter: ~Copyable {
     }
     if segment == nil { try begin(first: held.entries[written.entries].sequence, now: now) }
     guard let current = segment else { return }
+    if current.isUncut {
+      try check(.truncate)
+      try file?.truncate(to: current.offset)
+      segment?.isUncut = false
+    }
 
     let before = sealer
     var count = 0
@@ -216,7 +232,11 @@ struct SegmentWriter: ~Copyable {
   ///
   /// After a failed sync the kernel may have dropped the data and say nothing the next time (fsync(2), errors), so
   /// the segment is cut back to what is known to be on disk and left; the frames go to a new one. Where the cut fails,
-  /// the new segment's name supersedes the old one's tail for every reader.
+  /// the new segment's name supersedes the old one's tail for every reader. One that has no record on disk gives its name
+  /// to the new one, which takes the chain up before it.
+  ///
+  /// An earlier process's head is the exception: its key is gone, so the chain can only go on behind it, and a segment
+  /// that went on behind a head of its own name could not be verified. There the frames are written again where they were.
   private mutating func settle(_ outcome: inout Outcome) throws(SystemError) {
     guard hasUnsynchronized, let current = segment else { return }
     do {
@@ -227,12 +247,15 @@ struct SegmentWriter: ~Copyable {
       note(
         Repair(segment: current.header.first, offset: current.durable, lost: current.offset - current.durable),
         error.errno)
-      if current.durable <= UInt64(SegmentHeader.length) {
-        try? directory.remove(SegmentName.name(first: current.header.first))
-      }
       outcome.appended -= min(outcome.appended, UInt64(written.entries))
       written = (0, 0)
       sealer = sealed
+      if current.isEmpty, current.isResumed {
+        segment?.offset = current.durable
+        segment?.isUncut = true
+        throw error
+      }
+      if current.isEmpty { try? directory.remove(SegmentName.name(first: current.header.first)) }
       leaveSegment()
       throw error
     }

@@ -72,17 +72,20 @@ struct SinkOutlet: ~Copyable {
     _ position: inout JournalPosition, upTo durable: UInt64, to path: String
   ) throws(SystemError) -> Bool {
     var lines: [UInt8] = []
-    var last: AuditRecord?
     var count = 0
     let start = (position.delivered, position.missed)
-    while count < SinkOutlet.run, let record = try position.next(upTo: durable) {
-      lines.append(contentsOf: record.json.utf8)
-      lines.append(UInt8(ascii: "\n"))
-      position.pass(record)
-      last = record
-      count += 1
+    do throws(SystemError) {
+      while count < SinkOutlet.run, let record = try position.next(upTo: durable) {
+        lines.append(contentsOf: record.json.utf8)
+        lines.append(UInt8(ascii: "\n"))
+        position.pass(record)
+        count += 1
+      }
+    } catch {
+      // What was read before has been passed, and goes out; the next run meets the error at its beginning.
+      if count == 0 { throw error }
     }
-    guard last != nil else { return false }
+    guard count > 0 else { return false }
     do { try AppendFile(path).append(lines) } catch {
       // Read again the next time; where a part was written, those lines stand there twice.
       position.goBack(to: start)

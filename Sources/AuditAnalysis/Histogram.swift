@@ -27,8 +27,9 @@ public struct Histogram: Sendable {
     }
     while true {
       if time < start {
-        let missing = (start - time + span - 1) / span
-        if missing + UInt64(counts.count) > UInt64(width) {
+        // Times come from records, where any may stand: nothing here is added to one.
+        let missing = (start - time - 1) / span + 1
+        if missing > UInt64(width - counts.count) {
           join()
           continue
         }

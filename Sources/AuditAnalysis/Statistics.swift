@@ -65,7 +65,7 @@ public struct Statistics: Sendable {
 
   public mutating func take(_ record: AuditRecord) {
     let time = record.time.wall
-    if let gap = record.gap { notKept &+= gap.lost }
+    record.gap?.addLost(to: &notKept)
     records += 1
     first = min(first ?? time, time)
     last = max(last ?? time, time)

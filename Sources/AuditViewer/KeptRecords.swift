@@ -47,7 +47,7 @@ public struct KeptRecords: Sendable {
   }
 
   public mutating func append(_ record: AuditRecord) {
-    dropped &+= record.gap?.lost ?? 0
+    record.gap?.addLost(to: &dropped)
     if isFull {
       forgetOlder()
       ring[end % capacity] = record

@@ -53,7 +53,7 @@ public struct LiveView: Sendable {
     if mistake == nil {
       for position in max(kept.first, next ?? 0)..<max(kept.end, next ?? 0) {
         guard let record = kept[position] else { continue }
-        dropped &+= record.gap?.lost ?? 0
+        record.gap?.addLost(to: &dropped)
         guard diagnosis.take(record) else { continue }
         count(record)
         rows.append(record)

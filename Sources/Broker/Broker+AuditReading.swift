@@ -32,7 +32,9 @@ extension Broker {
   }
 
   /// What one request may have looked at, whether it is shown or not: the thread that checks does not read a whole journal
-  /// for anybody. A page without rows that leads on says that there is more.
+  /// for anybody. A page without rows that leads on says that there is more. Of damage a stretch within one segment is gone
+  /// over whole, since only its end tells where it leads, but once (`knownDamage`); what lies behind it is left to the next
+  /// request.
   private static let auditSpan = (records: 1024, bytes: 256 << 10)
 
   /// Everybody sees what concerns their own uid; readers and administrators see all.
@@ -80,13 +82,14 @@ extension Broker {
       } else {
         connection.auditCursor = nil
         cursor = AuditCursor(
-          reader: try JournalReader(directory: configuration.stateDirectory, from: query.after + 1))
+          reader: try JournalReader(
+            directory: configuration.stateDirectory, from: query.after + 1, known: knownDamage))
       }
       var looked = 0
       var isWhole = false
       let start = cursor.reader.walked
       reading: while page.rows.count < limit, looked < Self.auditSpan.records,
-        looked == 0 || cursor.reader.walked - start < UInt64(Self.auditSpan.bytes)
+        page.next == query.after || cursor.reader.walked - start < UInt64(Self.auditSpan.bytes)
       {
         guard let item = try cursor.next(upTo: durable) else {
           isWhole = true
@@ -105,7 +108,7 @@ extension Broker {
         case .unknown(let sequence, _):
           looked += 1
           page.next = sequence
-        case .damaged: break
+        case .damaged: page.next = max(page.next, cursor.reader.passed)
         }
       }
       connection.auditCursor = consume cursor

@@ -24,6 +24,8 @@ public final class Broker {
   let pool: EffectPool
   let journal: Journal
   let journalEvent: EventDescriptor
+  /// Everybody may ask for any place in the journal, again and again.
+  let knownDamage = KnownDamage()
   let revokeStore: RevokeStore
   var feeds: [SinkTarget: SinkFeed] = [:]
   let boot: BootID

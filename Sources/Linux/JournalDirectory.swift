@@ -140,6 +140,17 @@ public struct JournalFile: ~Copyable, Sendable {
     do { return try descriptor.status().size } catch { throw named(error) }
   }
 
+  /// Which file it is, and in what state.
+  public borrowing func version() throws(SystemError) -> FileVersion {
+    let number = descriptor.rawValue
+    var status = stat()
+    // SAFETY: fills our own structure.
+    _ = try retrying("fstat", path) { Int(unsafe fstat(number, &status)) }
+    return FileVersion(
+      device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size),
+      seconds: Int64(status.st_mtim.tv_sec), nanoseconds: Int64(status.st_mtim.tv_nsec))
+  }
+
   /// Whether it has no name any more.
   public borrowing func isRemoved() throws(SystemError) -> Bool {
     do { return try descriptor.status().links == 0 } catch { throw named(error) }
@@ -184,4 +195,14 @@ public struct JournalFile: ~Copyable, Sendable {
   private borrowing func named(_ error: SystemError) -> SystemError {
     SystemError(errno: error.errno, operation: error.operation, path: path)
   }
+}
+
+/// A file as it was when it was written to last; where it is written to again it is another one.
+public struct FileVersion: Sendable, Hashable {
+  var device: UInt64
+  var inode: UInt64
+  var size: Int64
+  /// Of the last modification.
+  var seconds: Int64
+  var nanoseconds: Int64
 }

@@ -132,6 +132,10 @@ private func matches(_ record: AuditRecord, _ filter: AuditFilter, without skipp
     gap.gap = Gap(first: 110, last: 110, counts: [Gap.Count(reason: .revoked, count: 7)])
     statistics.take(gap)
     #expect(statistics.notKept == 107 && statistics.records == 2)
+    // Made so that the sum begins again at nothing.
+    gap.gap = Gap(first: 111, last: 111, counts: [Gap.Count(reason: .quota, count: .max - 106)])
+    statistics.take(gap)
+    #expect(statistics.notKept == .max)
   }
 
   @Test func `a histogram has every record in the bar of its time, in any order, within its width`() {
@@ -153,6 +157,22 @@ private func matches(_ record: AuditRecord, _ filter: AuditFilter, without skipp
         #expect(count == UInt64(inside), "seed \(seed) round \(round)")
       }
       #expect(bars.map(\.count).reduce(0, +) == 200)
+    }
+  }
+
+  @Test func `a histogram holds any times that a record can have, in any order`() {
+    var generator = SplitMix.seeded()
+    let seed = generator.state
+    let ends: [UInt64] = [0, 1, 1 << 62, 1 << 63, .max - 1, .max]
+    for round in 0..<200 {
+      var histogram = Histogram(width: Int.random(in: 2...40, using: &generator))
+      let times = (0..<20).map { _ in ends.randomElement(using: &generator) ?? 0 }
+      for time in times { histogram.take(time) }
+      for (start, count) in histogram.bars {
+        let inside = times.count { $0 >= start && $0 - start < histogram.span }
+        #expect(count == UInt64(inside), "seed \(seed) round \(round)")
+      }
+      #expect(histogram.bars.map(\.count).reduce(0, +) == 20)
     }
   }
 

@@ -136,6 +136,21 @@ import Testing
     }
   }
 
+  @Test func `counts whose sum no number holds are told as the highest one, and verifying goes on`() throws {
+    let scratch = try Scratch()
+    try scratch.write([refusal(), refusal(), refusal("kept")])
+    var forger = try Forger(scratch)
+    for number in 1...2 as ClosedRange<UInt64> {
+      let gap = Gap(first: number, last: number, counts: [Gap.Count(reason: nil, count: 1 << 63)])
+      let record = AuditRecord(gap: gap, time: AuditTime(wall: 1, boottime: 2), boot: boot)
+      forger.segments[0].frames[Int(number) - 1] = record.frame()
+    }
+    try forger.commit()
+    // Without the first key nothing speaks against them.
+    let found = try Verification(directory: scratch.path)
+    #expect(found.integrity == .unkeyed && found.records == 3 && found.dropped == .max)
+  }
+
   @Test func `recording goes on behind any damage, is read, and has its tag`() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     var generator = SplitMix(state: seed)

@@ -59,6 +59,15 @@ import Testing
     }
   }
 
+  @Test func `a slot whose revision no writer reaches is no key`() throws {
+    let scratch = try Scratch()
+    let room = [UInt8](repeating: 0, count: Int(KeyFile.slotDistance))
+    try scratch.put(state.encoded(revision: .max) + room, KeyFile.name)
+    #expect(try KeyFile.read(try JournalDirectory(path: scratch.path)) == nil)
+    try scratch.write([refusal()])
+    #expect(try scratch.verified().isGood)
+  }
+
   @Test func `an epoch ends after a second and its key is gone from the disk, though nothing more is written`() throws {
     let scratch = try Scratch()
     let journal = try scratch.open()

@@ -24,6 +24,16 @@ import Testing
     }
   }
 
+  @Test func `a number that no record has is none`() throws {
+    var record = refusal()
+    record.sequence = Frame.sequenceLimit - 1
+    #expect(try AuditRecord(decoding: record.frame()) == record)
+    for sequence in [Frame.sequenceLimit, UInt64.max] {
+      record.sequence = sequence
+      #expect(throws: AuditFormatError.malformed) { try AuditRecord(decoding: record.frame()) }
+    }
+  }
+
   @Test func `a changed bit anywhere but in the marker is found by the checksum`() {
     var generator = SplitMix(state: 3)
     let frame = AuditRecord.random(&generator).frame()

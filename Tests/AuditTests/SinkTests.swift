@@ -131,6 +131,34 @@ import Testing
     #expect(feed.counters.missed == UInt64(50 - kept))
   }
 
+  @Test func `while a segment cannot be opened a file has what is before it, and then the rest, each once`() throws {
+    let scratch = try Scratch()
+    let elsewhere = try Scratch()
+    let journal = try scratch.open(change: { $0.segmentSize = 1000 })
+    for _ in 0..<50 { _ = journal.submit(refusal(), durability: .none) }
+    journal.stop()
+    let all = try scratch.records()
+    let name = try #require(try scratch.segments().dropFirst(3).first)
+    let before = all.prefix { $0.sequence < SegmentName.first(name) ?? 0 }
+    // A journal's files are not opened through a link (ELOOP).
+    let (path, away) = ("\(scratch.path)/\(name)", "\(elsewhere.path)/away")
+    try FileManager.default.moveItem(atPath: path, toPath: away)
+    try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: away)
+    let feed = try feed(.records(.file(path: "\(elsewhere.path)/log")), scratch, journal)
+    feed.wake(journal.counters, checkpoint: nil)
+    #expect(eventually { feed.counters.failing == ELOOP })
+    func lines() throws -> [String] {
+      String(decoding: try elsewhere.bytes("log"), as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+    #expect(try lines() == before.map(\.json))
+    #expect(feed.counters.delivered == UInt64(before.count))
+    try FileManager.default.removeItem(atPath: path)
+    try FileManager.default.moveItem(atPath: away, toPath: path)
+    #expect(eventually { feed.counters == SinkCounters(delivered: 50) })
+    feed.stop()
+    #expect(try lines() == all.map(\.json))
+  }
+
   @Test func `what a failed sync withdrew is sent to nobody`() throws {
     let scratch = try Scratch()
     let elsewhere = try Scratch()

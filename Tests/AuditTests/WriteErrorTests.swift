@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Glibc
 import Instructions
+import Linux
 import Testing
 
 @testable import Audit
@@ -74,6 +75,60 @@ import Testing
     }
     let verified = try scratch.verified()
     #expect(verified.integrity == .intact && verified.completeness == .repaired, "\(verified.lines)")
+  }
+
+  @Test func `a journal whose last records cannot be brought to disk is not opened, and later it is`() throws {
+    let scratch = try Scratch()
+    try scratch.write([refusal("first"), refusal("last")])
+    #expect(throws: JournalError.system(SystemError(errno: EIO, operation: "synchronize"))) {
+      try scratch.open(fault: { $0 == .synchronize ? EIO : nil }).stop()
+    }
+    let journal = try scratch.open()
+    #expect(journal.counters.durable == 2)
+    journal.stop()
+    #expect(try scratch.records().map(\.object) == ["first", "last"])
+    #expect(try scratch.verified().isGood)
+  }
+
+  /// A head that an earlier process has put there, whose key is gone, and no record behind it.
+  @Test(arguments: [false, true])
+  func `a resumed segment without records stays where its first sync fails`(isCutFailing: Bool) throws {
+    let scratch = try Scratch()
+    let faults = Faults()
+    let completions = try Completions()
+    try scratch.write([refusal("before")])
+    let ended = try scratch.open(fault: { faults.check($0) }, change: { $0.segmentSize = 1 })
+    faults.set(.write, ENOSPC)
+    _ = ended.submit(refusal("lost with the process"), durability: .none)
+    #expect(eventually { ended.counters.failing == ENOSPC })
+    ended.stop()
+    let name = try #require(try scratch.segments().last)
+    let head = try scratch.bytes(name)
+    #expect(try scratch.segments().count == 2 && head.count == SegmentHeader.length)
+    faults.set(.write, nil)
+
+    let journal = try scratch.open(fault: { faults.check($0) }, onDurable: { _ in completions.wake() })
+    faults.set(.synchronize, EIO)
+    if isCutFailing { faults.set(.truncate, EIO) }
+    _ = journal.submit(refusal("waits"), durability: .none)
+    _ = journal.submit(AuditRecord(.grant, time: clock(), boot: boot), durability: .required(token: 1))
+    #expect(completions.wait(1, journal).map(\.outcome) == [.failed(errno: EIO)])
+    faults.set(.synchronize, nil)
+    faults.set(.truncate, nil)
+    #expect(eventually { journal.counters.failing == nil })
+    _ = journal.submit(refusal("after"), durability: .required(token: 2))
+    #expect(completions.wait(2, journal).last?.outcome == .durable)
+    journal.stop()
+
+    #expect(try Array(scratch.bytes(name).prefix(head.count)) == head)
+    let items = try scratch.items()
+    let records = try scratch.records()
+    #expect(items.count == records.count && !records.contains { $0.kind == .grant })
+    #expect(records.compactMap(\.object) == ["before", "waits", "after"])
+    #expect(records.contains { $0.kind == .repair && $0.errno == EIO })
+    let verified = try scratch.verified()
+    #expect(verified.integrity == .intact && verified.completeness == .repaired, "\(verified.lines)")
+    #expect(verified.missing.isEmpty && verified.lostEpochs == 0)
   }
 
   @Test func `refusals beyond the capacity become a gap while writing fails`() throws {
