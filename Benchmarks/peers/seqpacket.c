@@ -41,9 +41,10 @@ static uint64_t boottime(void)
 	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+/* A descriptor or -errno. */
 static int associate(const struct ucred *sender)
 {
-	int pidfd;
+	int pidfd, disk;
 
 	if (sender->uid != granted.user)
 		return -EACCES;
@@ -53,7 +54,8 @@ static int associate(const struct ucred *sender)
 	if (holder.pidfd >= 0)
 		close(holder.pidfd);
 	holder = (struct association){ sender->pid, pidfd, granted.generation };
-	return open(needed("PEERS_DISK"), O_RDWR | O_CLOEXEC);
+	disk = open(needed("PEERS_DISK"), O_RDWR | O_CLOEXEC);
+	return disk < 0 ? -errno : disk;
 }
 
 /* Whether this sender may; 0 or -errno. */
@@ -223,8 +225,9 @@ static void acquire(const struct task *task)
 	(void)task;
 	expect(send(channel, &request, sizeof(request), MSG_NOSIGNAL), sizeof(request), "send");
 	expect(recvmsg(channel, &message, MSG_CMSG_CLOEXEC), sizeof(result), "recvmsg");
+	errno = -result;
 	if (result != 0 || !CMSG_FIRSTHDR(&message))
-		die("the broker refused");
+		die("the broker refused, or no descriptor came");
 	memcpy(&held.acquired, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
 }
 
