@@ -26,7 +26,7 @@ extension Broker {
   ///
   /// - Parameter givesObjects: the path direct is there, so that every grant may give a program the object itself.
   static func capabilities(for policy: PolicyModel, givesObjects: Bool) -> Set<Capability> {
-    // Looking at other users' processes: /proc/PID/exe and environ are PTRACE_MODE_READ (proc(5)), and fork events,
+    // Looking at other users' processes: /proc/PID/exe and pagemap are PTRACE_MODE_READ (proc(5)), and fork events,
     // which the socket that is open already goes on receiving without a capability.
     var needed: Set<Capability> = [.sysPtrace, .dacReadSearch]
     for object in policy.objects {

@@ -4,9 +4,11 @@ import Glibc
 /// A process held so that its number cannot come to mean another one: a pidfd, its start time, and a witness of its
 /// program image.
 ///
-/// The witness is a descriptor of /proc/PID/environ: the kernel ties it to the memory that the process had when it
-/// was opened (fs/proc/base.c, environ_read), so it reads empty once an exec has replaced that memory. A process
-/// that keeps its old memory alive in a CLONE_VM child across an exec is not seen by it; the proc connector is.
+/// The witness is a descriptor of /proc/PID/pagemap: the kernel ties it to the memory that the process had when it
+/// was opened, and a read looks first whether that is still in use (fs/proc/task_mmu.c, pagemap_read), which it is no more once
+/// an exec has replaced it. Unlike environ, maps and mem it does not wait for the process's memory map then, which the process can
+/// keep to itself for as long as it likes. A process that keeps its old memory alive in a CLONE_VM child across an exec is not
+/// seen by it; the proc connector is.
 public struct ProcessPin: ~Copyable, Sendable {
   public enum State: Sendable, Hashable {
     case current
@@ -53,7 +55,7 @@ public struct ProcessPin: ~Copyable, Sendable {
     if watchingEnd {
       guard let ended = try? isReadable(pidfd.rawValue), !ended else { return .ended }
     }
-    return !watchingImage || ProcessPin.reads(witness.rawValue) ? .current : .execed
+    return !watchingImage || ProcessPin.isInUse(witness.rawValue) ? .current : .execed
   }
 
   /// A pidfd of the process that is `pid` now (pidfd_open(2)).
@@ -68,18 +70,18 @@ public struct ProcessPin: ~Copyable, Sendable {
   }
 
   private static func openWitness(_ pid: Int32) throws(SystemError) -> Descriptor {
-    let environment = try ProcFile.open("/proc/\(pid)/environ")
-    if reads(environment.rawValue) { return environment }
-    // An empty environment reads empty from the start; the memory map never does (m_start pins the memory likewise).
-    let map = try ProcFile.open("/proc/\(pid)/maps")
-    guard reads(map.rawValue) else { throw SystemError(errno: ESRCH, operation: "read", path: "/proc/\(pid)/maps") }
-    return map
+    let path = "/proc/\(pid)/pagemap"
+    let witness = try ProcFile.open(path)
+    guard isInUse(witness.rawValue) else { throw SystemError(errno: ESRCH, operation: "read", path: path) }
+    return witness
   }
 
-  private static func reads(_ fd: Int32) -> Bool {
+  /// Entries are of eight bytes: the kernel refuses to read a part of one, but only of memory that is in use; else there is
+  /// nothing to read.
+  private static func isInUse(_ witness: Int32) -> Bool {
     var byte: UInt8 = 0
-    // SAFETY: one byte is read into one byte.
-    return unsafe pread(fd, &byte, 1, 0) == 1
+    // SAFETY: one byte has room for one byte.
+    return unsafe pread(witness, &byte, 1, 0) < 0 && errno == EINVAL
   }
 
   /// The processes that `pid` descends from as far as proc(5) tells now, nearest first: who was reparented has lost them.

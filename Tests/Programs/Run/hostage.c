@@ -8,14 +8,18 @@
  *	open FILE		a path that lies there
  *	resolve FOLDER		a path that leads through a file whose attributes are never told
  *	exec FILE		runs it
+ *	ask FILE SOCKET		keeps its memory map to itself, by reading its own memory that lies in a file there while another
+ *				thread waits to change the map, and asks the broker for an object then. Prints "asked".
  */
 #define _GNU_SOURCE
+#include "../LifeCycle/wire.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +147,43 @@ static void *map(const char *file)
 	return memory;
 }
 
+/* The kernel has the map locked for readers while it waits for the page (mm/memory.c, __access_remote_vm). */
+static void *read_own(void *memory)
+{
+	char byte;
+
+	/* The other thread is to have its stack. */
+	usleep(100000);
+	if (pread(open("/proc/self/mem", O_RDONLY | O_CLOEXEC), &byte, 1, (off_t)(uintptr_t)memory) != 1)
+		exit(69);
+	return NULL;
+}
+
+/* Behind who waits to write no more readers are let in (rwsem). */
+static void *change_map(void *unused)
+{
+	usleep(300000);
+	mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return unused;
+}
+
+static int ask(const char *file, const char *socket)
+{
+	int first = wire_connect(socket), broker = wire_connect(socket);
+	struct wire_outcome outcome;
+	pthread_t threads[2];
+
+	/* Once before, so that no page is missing later. */
+	if (broker < 0 || wire_send_open(first, "image", 1) < 0 || wire_reply(first, &outcome) < 0 ||
+	    pthread_create(&threads[0], NULL, read_own, map(file)) || pthread_create(&threads[1], NULL, change_map, NULL))
+		return 69;
+	usleep(700000);
+	if (wire_send_open(broker, "image", 1) < 0 || write(1, "asked\n", 6) != 6)
+		return 69;
+	pause();
+	return 0;
+}
+
 int main(int count, char **arguments)
 {
 	const char *what = count > 2 ? arguments[1] : "";
@@ -164,6 +205,8 @@ int main(int count, char **arguments)
 		result = open(path, O_RDONLY);
 	} else if (!strcmp(what, "exec") && count == 3) {
 		result = execl(arguments[2], arguments[2], NULL);
+	} else if (!strcmp(what, "ask") && count == 4) {
+		return ask(arguments[2], arguments[3]);
 	} else {
 		return 64;
 	}

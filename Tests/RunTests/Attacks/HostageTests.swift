@@ -62,6 +62,31 @@ struct HostageTests {
     }
   }
 
+  /// Looking at most of what proc(5) tells of a process waits for its memory map.
+  @Test func `a program that keeps its memory map to itself asks the broker, which answers everybody`() throws {
+    try withHostage { scene, folder, server in
+      let program = try scene.attacker("hostage", "ask", folder + "/file", scene.broker.socket)
+      #expect(server.heard() == "held")
+      #expect(program.heard() == "asked")
+      let pid = try #require(
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) }.first {
+          (try? String(contentsOfFile: "/proc/\($0)/comm", encoding: .utf8)) == "hostage\n" && isHeldUp($0)
+        })
+      let look = try Dialogue(["/usr/bin/head", "-c", "1", "/proc/\(pid)/environ"])
+      let isHeld = eventually {
+        (try? String(contentsOfFile: "/proc/\(look.pid)/status", encoding: .utf8))?.contains("D (disk sleep)") ?? false
+      }
+      #expect(isHeld, "its environment can be read: nothing is tested")
+      let status = try timed { try scene.postern("status").status }
+      #expect(status.answer == 0)
+      #expect(status.seconds < 2)
+      kill(pid, SIGKILL)
+      server.end()
+      program.end()
+      look.end()
+    }
+  }
+
   /// The kernel ends a thread only when its read has been answered, and the process with the last thread.
   @Test(arguments: [SIGTERM, SIGKILL])
   func `a broker that ends while it is held up lets go of all other programs, and another one can start`(
