@@ -32,7 +32,10 @@ extension Broker {
       case .fork(let parent, let child):
         lingering.remove(child)
         tree.forked(parent: parent, child: child)
-        if noteRevokedLine(child) { isLineLonger = true }
+        if noteRevokedLine(child) {
+          isLineLonger = true
+          if let process = revokedLines[child] { barNamed(process) }
+        }
         noteDescent(from: parent, to: child)
         inheritHandedOver(from: parent, to: child)
       case .exec(let pid):

@@ -72,16 +72,25 @@ extension Broker {
   ///
   /// The answer comes when no operation of theirs runs any more, or the time is up.
   func revoke(_ order: Revoke, id: UInt64, by caller: Caller, on connection: ControlConnection) {
-    guard let selected = select(order) else {
+    // Whoever has forked, executed or inherited up to now is to be found under its name of now.
+    observeProcesses()
+    takeOverBound(isRevoke: true)
+    guard var selected = select(order) else {
       return answer(connection, id, .revocations(Page(next: 0)))
     }
-    takeOverBound(isRevoke: true)
-    var dropped = selected.selectors.flatMap { entity.drop($0, as: .revoked) }
-    // What a hook has made from one of them in the very moment; afterwards none makes any more.
-    if let direct, !direct.kernel.bound().isEmpty {
+    var dropped = drop(selected)
+    // What a hook has made from one of them, or for one, in the very moment; afterwards none makes any more.
+    if let direct,
+      selected.standing.processes != nil || dropped.contains(where: { $0.path == .direct })
+        || !direct.kernel.bound().isEmpty
+    {
       try? DirectKernel.waitForChecks()
+      observeProcesses()
       takeOverBound(isRevoke: true)
-      if let again = select(order) { dropped += again.selectors.flatMap { entity.drop($0, as: .revoked) } }
+      if let again = select(order) {
+        selected.add(again)
+        dropped += drop(again)
+      }
     }
     var items: [PendingRevoke.Item] = []
     for record in dropped {
@@ -103,7 +112,6 @@ extension Broker {
           object: target.definition.name, application: "", channels: []))
     }
     let endedGrants = authority.add(selected.standing)
-    for process in selected.standing.processes ?? [] { tree.revoked(process) }
     let stored = storeRevokes()
     var rings = Dictionary(
       uniqueKeysWithValues: dropped.indices.filter { dropped[$0].path == .ring }.map { index in
@@ -142,6 +150,13 @@ extension Broker {
     var selectors: [AssociationSelector]
     var standing: StandingRevoke
 
+    /// What the same order selects a moment later, too.
+    mutating func add(_ later: Selected) {
+      selectors += later.selectors
+      let known = Set(standing.processes ?? [])
+      standing.processes? += (later.standing.processes ?? []).filter { !known.contains($0) }
+    }
+
     /// Whether it is about somebody who holds an object without an association.
     func names(_ former: FormerHolder, _ object: String) -> Bool {
       (standing.object == nil || standing.object == object)
@@ -151,6 +166,13 @@ extension Broker {
         }
           ?? true)
     }
+  }
+
+  /// Ends what is selected, and what is named gets no more.
+  private func drop(_ selected: Selected) -> [AssociationRecord] {
+    for process in selected.standing.processes ?? [] { tree.revoked(process) }
+    let dropped = selected.selectors.flatMap { entity.drop($0, as: .revoked) }
+    return dropped + bar(selected.standing.processes ?? [], by: selected.standing)
   }
 
   /// nil: an object, application or association is named that does not exist, so nothing matches.

@@ -196,6 +196,11 @@ extension Broker {
     // First what ended holders prove: what was exclusively theirs may be a child's by now.
     for found in restoreEvidence(direct.kernel.records(), running, direct) { restore(found, direct) }
     seedTree(running)
+    noteRevokedLines(running)
+    if !revokedLines.isEmpty { storeRevokes() }
+    for process in authority.revokes.flatMap({ $0.processes ?? [] }) + revokedLines.values {
+      barNamed(process)
+    }
     takeOverBound()
     _ = startRecall(recallTargets(formerly: { $0.path == .direct }), deadline: Clock.boottime() + 1_000_000_000)
     // What the kernel could not describe while no broker lived.

@@ -95,6 +95,23 @@ extension BPFEntity {
     bury(found, of: process, as: .dropped)
   }
 
+  /// A process that has nothing of an object is not to get what `ancestor` has of it: it is told `revoked`, and so is whom it
+  /// forks from then on.
+  ///
+  /// - Returns: false where the kernel has no room for that.
+  public func bar(
+    _ object: ObjectID, _ process: ProcessResource, _ pidfd: borrowing Descriptor, _ named: ProcessResource,
+    like ancestor: AssociationRecord
+  ) -> Bool {
+    let tombstone = DirectTombstone(
+      process: named, object: object, application: ancestor.application, generation: ancestor.generation)
+    guard (try? kernel.noteHolder(pidfd, named, traceable: false)) != nil else { return false }
+    return projections.withLock { held in
+      do throws(SystemError) { try held.name(process, named) } catch { return false }
+      return held.bar(Projections.Key(object: object, process: process), tombstone, in: kernel)
+    }
+  }
+
   /// An association that an earlier broker made goes on as this request has it. Where it may not, it has ended.
   public func restore(_ found: DirectRecord, _ request: AssociationRequest, now: UInt64) throws(Refusal)
     -> AssociationRecord

@@ -26,10 +26,12 @@ struct Projections: ~Copyable {
   struct Foreign: Sendable {
     var number: UInt32
     /// nil: a promise.
-    var record: DirectRecord?
+    var tombstone: DirectTombstone?
     var state: AssociationState
     /// Of a promise.
     var limits: UInt32 = 0
+    /// Its process never had an association, and is only kept from getting one.
+    var isBar = false
   }
 
   private(set) var places: [Key: Place] = [:]
@@ -171,20 +173,44 @@ struct Projections: ~Copyable {
       if found.number != 0 { forget(found, from: kernel) }
       return
     }
-    var buried = found
-    if found.number == 0, former?.record?.record.process == found.record.process { buried.number = former?.number ?? 0 }
-    if buried.number == 0 { unbury(key, in: kernel) }
+    let tombstone = DirectTombstone(found.record)
     do throws(SystemError) {
-      let number = buried.number == 0 ? try numbers.take() : buried.number
-      try kernel.refuse(buried, number: number, as: state)
-      buried.number = number
+      try put(key, tombstone, number: found.number, as: state, in: kernel)
     } catch {
       // No room for a tombstone: then there is nothing, which denies as well.
       return
     }
     if found.number != 0 { limits.giveBack(found.record.limits) }
-    buried.record.limits = 0
-    foreign[key.process, default: [:]][key.object] = Foreign(number: buried.number, record: buried, state: state)
+  }
+
+  /// - Parameter number: the record that becomes the tombstone; 0: there is none.
+  private mutating func put(
+    _ key: Key, _ tombstone: DirectTombstone, number: UInt32, as state: AssociationState, in kernel: DirectKernel
+  ) throws(SystemError) {
+    var number = number
+    if number == 0, let former = foreign[key.process]?[key.object], former.tombstone?.process == tombstone.process {
+      number = former.number
+    }
+    if number == 0 {
+      unbury(key, in: kernel)
+      number = try numbers.take()
+      do throws(SystemError) { try kernel.refuse(tombstone, number: number, isThere: false, as: state) } catch {
+        numbers.rest(number)
+        throw error
+      }
+    } else {
+      try kernel.refuse(tombstone, number: number, isThere: true, as: state)
+    }
+    foreign[key.process, default: [:]][key.object] = Foreign(number: number, tombstone: tombstone, state: state)
+  }
+
+  /// Says `revoked` to a process that has nothing of an object, before what its ancestors have can speak. False: no room.
+  mutating func bar(_ key: Key, _ tombstone: DirectTombstone, in kernel: DirectKernel) -> Bool {
+    guard places[key] == nil else { return true }
+    let isBar = foreign[key.process]?[key.object].map(\.isBar) ?? true
+    do throws(SystemError) { try put(key, tombstone, number: 0, as: .revoked, in: kernel) } catch { return false }
+    foreign[key.process]?[key.object]?.isBar = isBar
+    return true
   }
 
   /// Errors: ENOSPC, ENOMEM, EBUSY where the process has an association.
@@ -202,7 +228,7 @@ struct Projections: ~Copyable {
         throw error
       }
       foreign[key.process, default: [:]][key.object] = Foreign(
-        number: number, record: nil, state: .departed, limits: set)
+        number: number, tombstone: nil, state: .departed, limits: set)
     } catch {
       limits.giveBack(set)
       throw error
@@ -213,8 +239,13 @@ struct Projections: ~Copyable {
   mutating func pardon(_ selector: AssociationSelector, in kernel: DirectKernel) {
     for (process, tombstones) in foreign where selector.process.map({ $0 == process }) ?? true {
       for (object, tombstone) in tombstones where tombstone.state == .revoked {
-        guard selector.object.map({ $0 == object }) ?? true, let record = tombstone.record else { continue }
-        bury(Key(object: object, process: process), record, as: .dropped, in: kernel)
+        guard selector.object.map({ $0 == object }) ?? true, let told = tombstone.tombstone else { continue }
+        let key = Key(object: object, process: process)
+        if tombstone.isBar {
+          unbury(key, in: kernel)
+        } else {
+          try? put(key, told, number: tombstone.number, as: .dropped, in: kernel)
+        }
       }
     }
   }

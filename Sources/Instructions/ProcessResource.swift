@@ -12,6 +12,9 @@ public struct ProcessResource: Sendable, Hashable {
     self.start = start
     self.execEpoch = execEpoch
   }
+
+  /// The same process, whatever it executes.
+  public var anyImage: ProcessResource { ProcessResource(tgid: tgid, start: start) }
 }
 
 /// A privileged object's number in the entity. Never reused while the broker runs.

@@ -29,6 +29,27 @@ public struct DirectRecord: Sendable, Hashable {
   public var keptVerdicts: UInt32
 }
 
+/// What a process is told that is to have no association.
+public struct DirectTombstone: Sendable, Hashable {
+  /// As the kernel names it.
+  public var process: ProcessResource
+  public var object: ObjectID
+  public var application: ApplicationID
+  public var generation: UInt32
+
+  public init(process: ProcessResource, object: ObjectID, application: ApplicationID, generation: UInt32) {
+    self.process = process
+    self.object = object
+    self.application = application
+    self.generation = generation
+  }
+
+  public init(_ record: EntityRecord) {
+    self.init(
+      process: record.process, object: record.object, application: record.application, generation: record.generation)
+  }
+}
+
 extension DirectKernel {
   /// Makes an object known to the programs, as the table has it. Errors: ENOSPC, ENOENT.
   func put(_ object: postern_object) throws(SystemError) {
@@ -233,16 +254,20 @@ extension DirectKernel {
 
   public func release(_ number: UInt32) throws(SystemError) { try remove(number) }
 
-  /// A tombstone that the table does not have: what a hook has made and the broker has refused, or what an earlier broker
-  /// has left. Errors: ENOSPC, ENOMEM.
-  public func refuse(_ record: DirectRecord, number: UInt32, as state: AssociationState) throws(SystemError) {
+  /// A tombstone that the table does not have: what a hook has made, or would make, and the broker has refused, or what an
+  /// earlier broker has left. Errors: ENOSPC, ENOMEM.
+  ///
+  /// - Parameter isThere: the number is that of a record of this process and object.
+  public func refuse(
+    _ refused: DirectTombstone, number: UInt32, isThere: Bool, as state: AssociationState
+  ) throws(SystemError) {
     var tombstone = postern_association()
-    tombstone.process = postern_process(record.record.process)
-    tombstone.object = record.record.object.rawValue
-    tombstone.generation = record.record.generation
-    tombstone.application = record.record.application.rawValue
+    tombstone.process = postern_process(refused.process)
+    tombstone.object = refused.object.rawValue
+    tombstone.generation = refused.generation
+    tombstone.application = refused.application.rawValue
     tombstone.path = OperationPath.direct.rawValue
     tombstone.state = state.rawValue
-    if record.number == number { try change(tombstone, number: number) } else { try add(tombstone, number: number) }
+    if isThere { try change(tombstone, number: number) } else { try add(tombstone, number: number) }
   }
 }

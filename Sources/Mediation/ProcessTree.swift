@@ -120,7 +120,9 @@ public struct ProcessTree: Sendable {
   }
 
   /// A revoke names `process`: what it forks from now on is named with it, however soon it ends after that.
-  public mutating func revoked(_ process: ProcessResource) {
+  public mutating func revoked(_ named: ProcessResource) {
+    // It is named whatever it executes: under one name, so that it has not ended before the last who carries it.
+    let process = named.anyImage
     let pid = Int32(bitPattern: process.tgid)
     guard let id = current[pid] ?? insert(pid, parent: nil), nodes[id]?.revoked.contains(process) == false else {
       return

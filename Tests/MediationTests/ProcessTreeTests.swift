@@ -173,6 +173,18 @@ private struct NaiveTree {
     tree.exited(3)
     #expect(tree.takeEndedLines() == [named])
   }
+
+  @Test func `a process that is named once more when it has executed ends with the last whom either names`() {
+    var tree = ProcessTree()
+    tree.revoked(ProcessResource(tgid: 1, start: 1))
+    tree.forked(parent: 1, child: 2)
+    tree.execed(1)
+    tree.revoked(ProcessResource(tgid: 1, start: 1, execEpoch: 1))
+    tree.exited(1)
+    #expect(tree.takeEndedLines() == [])
+    tree.exited(2)
+    #expect(tree.takeEndedLines() == [ProcessResource(tgid: 1, start: 1)])
+  }
 }
 
 /// A seeded generator (SplitMix64), so that a failure can be had again.

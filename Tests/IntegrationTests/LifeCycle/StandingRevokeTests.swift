@@ -89,6 +89,18 @@ import Testing
     }
   }
 
+  @Test func `who was forked while no broker lived is written down by the next one`() throws {
+    try Scene.run(Policies.image()) { scene in
+      let parent = try scene.actor()
+      #expect(try scene.postern("revoke", "--pid", "\(parent.pid)").status == 0)
+      scene.killBroker()
+      _ = try parent("fork")
+      let child = try parent("child 0 pid")
+      try scene.startAgain()
+      #expect(eventually { (try? scene.read("state/revokes"))?.contains("process \(child) ") ?? false })
+    }
+  }
+
   @Test func `a file that cannot be read means that everything is revoked, until a reload`() throws {
     try Scene.run(Policies.image()) { scene in
       let process = try scene.actor()

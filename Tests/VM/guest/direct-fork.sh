@@ -99,4 +99,45 @@ for entry in "refusal not-associated udp $child direct send" "refusal not-associ
 	recorded "record" "^$entry"
 done
 finish
+
+# At its first use a hook makes an association for whom `on-fork: inherit` allows one, and asks nobody.
+forks parent unused
+unused=$pid
+forks unused below
+forks parent sibling
+begin "whom a revoke names and who has used nothing inherits nothing, nor does whom it forks"
+postern_as root revoke --pid "$unused"
+allowed "the revoke"
+does unused EKEYREVOKED send-to inherited 127.0.0.1 5301
+does below EKEYREVOKED send-to inherited 127.0.0.1 5301
+forks unused later
+does later EKEYREVOKED send-to inherited 127.0.0.1 5301
+does sibling 8 send-to inherited 127.0.0.1 5301
+does parent 8 recv inherited
+finish
+
+begin "a grant lets it inherit again"
+postern_as root grant --application client --object inherited --operations send
+allowed "the grant"
+does unused 8 send-to inherited 127.0.0.1 5301
+finish
+
+forks parent named
+named=$pid
+forks named under
+begin "no broker, and no other one, lets it"
+postern_as root revoke --pid "$named"
+allowed "the revoke"
+direct_kill
+does named EKEYREVOKED send-to inherited 127.0.0.1 5301
+forks named orphan
+does orphan EKEYEXPIRED send-to inherited 127.0.0.1 5301
+direct_start
+for name in named under orphan; do
+	does "$name" EKEYREVOKED send-to inherited 127.0.0.1 5301
+done
+forks under last
+does last EKEYREVOKED send-to inherited 127.0.0.1 5301
+does sibling 8 send-to inherited 127.0.0.1 5301
+finish
 scene_end
