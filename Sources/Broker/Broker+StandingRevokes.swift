@@ -107,7 +107,7 @@ extension Broker {
   ///
   /// - Returns: what ancestors had, who had to lose it because the kernel has no room for a tombstone.
   func bar(_ processes: [ProcessResource], by revoke: StandingRevoke) -> [AssociationRecord] {
-    guard let direct else { return [] }
+    guard let direct, mayBeInherited else { return [] }
     var dropped: [AssociationRecord] = []
     for process in processes {
       guard let pin = try? ProcessPin(pid: Int32(bitPattern: process.tgid)), pin.start == process.start,
@@ -125,6 +125,12 @@ extension Broker {
       }
     }
     return dropped
+  }
+
+  /// Most often there is nothing of that kind, and nobody has to be looked at.
+  private var mayBeInherited: Bool {
+    !departedHolders.isEmpty
+      || associationOwners.values.contains { $0.authorization.path == .direct && $0.authorization.onFork == .inherit }
   }
 
   /// The association that speaks for who descends from these, nearest first, where it lets a hook make another.
