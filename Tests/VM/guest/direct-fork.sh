@@ -110,8 +110,9 @@ postern_as root revoke --pid "$unused"
 allowed "the revoke"
 does unused EKEYREVOKED send-to inherited 127.0.0.1 5301
 does below EKEYREVOKED send-to inherited 127.0.0.1 5301
+# Why, it is told when the broker has heard of it.
 forks unused later
-does later EKEYREVOKED send-to inherited 127.0.0.1 5301
+does later 'EKEY*ED' send-to inherited 127.0.0.1 5301
 does sibling 8 send-to inherited 127.0.0.1 5301
 does parent 8 recv inherited
 finish
@@ -137,7 +138,7 @@ for name in named under orphan; do
 	does "$name" EKEYREVOKED send-to inherited 127.0.0.1 5301
 done
 forks under last
-does last EKEYREVOKED send-to inherited 127.0.0.1 5301
+does last 'EKEY*ED' send-to inherited 127.0.0.1 5301
 does sibling 8 send-to inherited 127.0.0.1 5301
 finish
 scene_end
