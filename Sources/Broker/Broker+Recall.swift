@@ -162,9 +162,10 @@ extension Broker {
     formerHolders.removeAll { Int32(bitPattern: $0.process.tgid) == pid }
   }
 
+  /// - Parameter mayBeKilled: false where nothing says that it has anything of the object.
   func noteFormerHolder(
     _ object: ObjectID, _ application: String, _ process: ProcessResource, path: OperationPath = .handover,
-    mayBeMapped: Bool = false
+    mayBeMapped: Bool = false, mayBeKilled: Bool = true
   ) {
     guard let name = objects[object]?.definition.name,
       !formerHolders.contains(where: { $0.object == object && $0.process == process })
@@ -177,7 +178,7 @@ extension Broker {
     formerHolders.append(
       FormerHolder(
         object: object, path: path, application: application, process: process,
-        killsStuck: killsStuck(application: application, name), mayBeMapped: mayBeMapped))
+        killsStuck: mayBeKilled && killsStuck(application: application, name), mayBeMapped: mayBeMapped))
   }
 
   /// `on-fork: inherit` for what is handed over: a child of a holder gets an association of its own at once, because it
