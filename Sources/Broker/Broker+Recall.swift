@@ -84,9 +84,9 @@ extension Broker {
     let known = descendants(of: pid).map { Int32(bitPattern: $0.tgid) }
     guard processEvents == nil else { return known }
     // Descent is not known here: whoever is of the same user could have it.
-    guard let uid = ProcessFacts(of: pid).effectiveUID ?? processes[pid]?.subject.effectiveUID else { return known }
+    guard let uid = ProcessFacts.effectiveUID(of: pid) ?? processes[pid]?.subject.effectiveUID else { return known }
     let all = (try? ProcessDescriptors.processes()) ?? []
-    return known + all.filter { !known.contains($0) && ProcessFacts(of: $0).effectiveUID == uid }
+    return known + all.filter { !known.contains($0) && ProcessFacts.effectiveUID(of: $0) == uid }
   }
 
   /// Starts to take back what was handed over.
