@@ -72,6 +72,8 @@ extension Broker {
   ///
   /// The answer comes when no operation of theirs runs any more, or the time is up.
   func revoke(_ order: Revoke, id: UInt64, by caller: Caller, on connection: ControlConnection) {
+    // Those that the order does not name are to leave their calls, too.
+    defer { recallRefused() }
     guard let selected = select(order) else {
       return answer(connection, id, .revocations(Page(next: 0)))
     }
