@@ -41,7 +41,8 @@ extension Broker {
 
   /// The same for those that hold without an association.
   func recallTargets(formerly selected: (FormerHolder) -> Bool) -> [Recall.Target] {
-    forgetEndedHolders()
+    // Only of these: one refused child after the other comes here, each of which may stay a former holder.
+    formerHolders.removeAll { selected($0) && hasEnded($0) }
     return formerHolders.filter(selected).compactMap { former in
       objects[former.object].flatMap {
         target(
@@ -151,9 +152,11 @@ extension Broker {
   }
 
   private func forgetEndedHolders() {
-    formerHolders.removeAll { former in
-      (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
-    }
+    formerHolders.removeAll(where: hasEnded)
+  }
+
+  private func hasEnded(_ former: FormerHolder) -> Bool {
+    (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
   }
 
   /// The process has ended, and with it what it had.
