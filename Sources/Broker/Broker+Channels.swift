@@ -369,7 +369,7 @@ extension Broker: InterpreterObserver {
     } else if process.tgid != 0 {
       // Not registered: looked at once for each datagram, for people; nothing was decided by it.
       if stranger?.process != process {
-        let facts = ProcessFacts(of: Int32(bitPattern: process.tgid))
+        let facts = ProcessFacts(of: Int32(bitPattern: process.tgid), lookingAtThreads: false)
         stranger = Stranger(
           process: process, subject: Broker.subject(facts, process: process), path: facts.executablePath)
       }

@@ -103,6 +103,8 @@ extension Broker {
     let token = nextGrantToken
     nextGrantToken += 1
     if case .full = journal.submit(intent, durability: .required(token: token)) {
+      // The object is not given, and its port is free again.
+      if authorization.path == .direct { forgetPromise(objectID, pending.subject.process) }
       return refuse(Refusal(.undecidable, detail: .auditFull), "the audit journal is full")
     }
     let process = pending.subject.process
@@ -171,8 +173,13 @@ extension Broker {
   }
 
   private func forgetPromise(_ given: PendingHandOver) {
-    guard given.authorization.path == .direct, let object = objects[given.object] else { return }
-    direct?.forgetPromise(given.object, given.process)
+    guard given.authorization.path == .direct else { return }
+    forgetPromise(given.object, given.process)
+  }
+
+  private func forgetPromise(_ object: ObjectID, _ process: ProcessResource) {
+    guard let object = objects[object] else { return }
+    direct?.forgetPromise(object.id, process)
     if let session = object.shared { closeIfUnused(session) }
   }
 

@@ -5,6 +5,7 @@ import Instructions
 import Linux
 import Mediation
 import Objects
+import Supervision
 
 /// An ended holder of the path direct whose descendants live: what it held proves descent until they have ended.
 struct DepartedHolder {
@@ -128,17 +129,28 @@ extension Broker {
 
   /// Makes the broker's own what hooks have made: `on-fork: inherit` and `on-exec: keep`.
   ///
-  /// - Parameter isRevoke: whoever is refused is recalled with what is revoked; else here.
+  /// - Parameter isRevoke: whoever is refused is recalled with what is revoked, or by the `recallRefused` at its end; else
+  ///   here.
   func takeOverBound(isRevoke: Bool = false) {
     guard let direct else { return }
-    var refused: [ProcessResource] = []
     for found in direct.kernel.bound() {
-      if let process = takeOver(found, direct) { refused.append(process) }
+      if let process = takeOver(found, direct) { refusedBound[process] = nextRecall }
     }
-    guard !isRevoke, !refused.isEmpty else { return }
-    _ = startRecall(
-      recallTargets(formerly: { $0.path == .direct && refused.contains($0.process) }),
-      deadline: Clock.boottime() + 1_000_000_000)
+    if !isRevoke { recallRefused() }
+  }
+
+  /// Recalls whom `takeOverBound` has refused, but for what a recall that has begun since then takes back.
+  func recallRefused() {
+    guard !refusedBound.isEmpty else { return }
+    let refused = refusedBound
+    refusedBound = [:]
+    let targets = recallTargets(formerly: { former in
+      guard former.path == .direct, let next = refused[former.process] else { return false }
+      return !runningRecalls.contains { number, recall in
+        number >= next && recall.targets.contains { $0.object == former.object && $0.holder == former.process }
+      }
+    })
+    _ = startRecall(targets, deadline: Clock.boottime() + 1_000_000_000)
   }
 
   /// - Returns: the process that was refused.

@@ -35,7 +35,7 @@ extension Broker {
       var subject = caller.subject
       if let executable { subject.executable = facts.identity(executable) }
       // Whoever asks now may be traced; what runs then is judged then.
-      subject.traced = subject.traced.map { _ in false }
+      subject.traced = false
       let asked = OpenRequest(
         subject: subject, object: definition.name,
         operations: definition.kind == .socket ? definition.operationsAsked(access: nil) : [], door: .run,

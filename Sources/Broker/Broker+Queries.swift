@@ -78,7 +78,10 @@ extension Broker {
 
   /// What the caller may do with the object; nil: they may not know of it.
   private func granted(_ object: BrokeredObject, to caller: Caller, _ facts: MachineFacts) -> OperationSet? {
-    let asked = OpenRequest(subject: caller.subject, object: object.definition.name)
+    var subject = caller.subject
+    // Not looked at here; it is when the object is opened.
+    subject.traced = false
+    let asked = OpenRequest(subject: subject, object: object.definition.name)
     switch policy.judge(open: asked, authority: authority, facts: facts) {
     case .authorized(let authorization): return authorization.operations
     case .refused(let refusal): return refusal.told.reason == .noSuchObject ? nil : []
@@ -99,7 +102,7 @@ extension Broker {
   /// Whether the process is another user's; one that does not exist is nobody's.
   private func isForeign(_ pid: Int32, to caller: Caller) -> Bool {
     guard pid > 0 else { return false }
-    let uid = processes[pid]?.subject.effectiveUID ?? ProcessFacts(of: pid).effectiveUID
+    let uid = processes[pid]?.subject.effectiveUID ?? ProcessFacts.effectiveUID(of: pid)
     return uid.map { $0 != caller.uid } ?? false
   }
 

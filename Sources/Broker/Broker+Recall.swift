@@ -41,7 +41,8 @@ extension Broker {
 
   /// The same for those that hold without an association.
   func recallTargets(formerly selected: (FormerHolder) -> Bool) -> [Recall.Target] {
-    forgetEndedHolders()
+    // Only of these: one refused child after the other comes here, each of which may stay a former holder.
+    formerHolders.removeAll { selected($0) && hasEnded($0) }
     return formerHolders.filter(selected).compactMap { former in
       objects[former.object].flatMap {
         target(
@@ -84,9 +85,9 @@ extension Broker {
     let known = descendants(of: pid).map { Int32(bitPattern: $0.tgid) }
     guard processEvents == nil else { return known }
     // Descent is not known here: whoever is of the same user could have it.
-    guard let uid = ProcessFacts(of: pid).effectiveUID ?? processes[pid]?.subject.effectiveUID else { return known }
+    guard let uid = ProcessFacts.effectiveUID(of: pid) ?? processes[pid]?.subject.effectiveUID else { return known }
     let all = (try? ProcessDescriptors.processes()) ?? []
-    return known + all.filter { !known.contains($0) && ProcessFacts(of: $0).effectiveUID == uid }
+    return known + all.filter { !known.contains($0) && ProcessFacts.effectiveUID(of: $0) == uid }
   }
 
   /// Starts to take back what was handed over.
@@ -151,9 +152,11 @@ extension Broker {
   }
 
   private func forgetEndedHolders() {
-    formerHolders.removeAll { former in
-      (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
-    }
+    formerHolders.removeAll(where: hasEnded)
+  }
+
+  private func hasEnded(_ former: FormerHolder) -> Bool {
+    (try? ProcessPin.startTime(of: Int32(bitPattern: former.process.tgid))) != former.process.start
   }
 
   /// The process has ended, and with it what it had.
@@ -162,9 +165,10 @@ extension Broker {
     formerHolders.removeAll { Int32(bitPattern: $0.process.tgid) == pid }
   }
 
+  /// - Parameter mayBeKilled: false where nothing says that it has anything of the object.
   func noteFormerHolder(
     _ object: ObjectID, _ application: String, _ process: ProcessResource, path: OperationPath = .handover,
-    mayBeMapped: Bool = false
+    mayBeMapped: Bool = false, mayBeKilled: Bool = true
   ) {
     guard let name = objects[object]?.definition.name,
       !formerHolders.contains(where: { $0.object == object && $0.process == process })
@@ -177,7 +181,7 @@ extension Broker {
     formerHolders.append(
       FormerHolder(
         object: object, path: path, application: application, process: process,
-        killsStuck: killsStuck(application: application, name), mayBeMapped: mayBeMapped))
+        killsStuck: mayBeKilled && killsStuck(application: application, name), mayBeMapped: mayBeMapped))
   }
 
   /// `on-fork: inherit` for what is handed over: a child of a holder gets an association of its own at once, because it

@@ -72,6 +72,8 @@ extension Broker {
   ///
   /// The answer comes when no operation of theirs runs any more, or the time is up.
   func revoke(_ order: Revoke, id: UInt64, by caller: Caller, on connection: ControlConnection) {
+    // Those that the order does not name are to leave their calls, too.
+    defer { recallRefused() }
     // Whoever has forked, executed or inherited up to now is to be found under its name of now.
     observeProcesses()
     takeOverBound(isRevoke: true)

@@ -221,10 +221,11 @@ extension Broker {
     let process = asker.subject.process
     func end(_ state: AssociationState) {
       direct.end(found, of: process, as: state)
-      // What it has begun had passed.
+      let leftover = Leftover(of: found.record.state)
+      guard leftover != .nothing else { return }
       noteFormerHolder(
         found.record.object, inherited.applicationNames[found.record.application] ?? "", process, path: .direct,
-        mayBeMapped: found.options.contains(.mmap))
+        mayBeMapped: leftover == .uses && found.options.contains(.mmap), mayBeKilled: leftover == .uses)
     }
     guard found.record.state == .live else {
       return end(found.record.state == .departed ? .dropped : found.record.state)
@@ -335,6 +336,25 @@ extension Broker {
     restored.generation = association.generation
     restored.message = "goes on from an earlier broker"
     _ = journal.submit(restored, durability: .none)
+  }
+}
+
+/// What a living process may still do by a record that an earlier broker has left and that does not go on.
+enum Leftover: Hashable {
+  /// A promise: its exec has not come, so that nothing of it was ever used.
+  case nothing
+  /// It had ended before. The process may have closed the object long ago, and what else was to be taken back the earlier
+  /// broker has taken back, unless it died meanwhile: only a call that waits since then is left to send back.
+  case calls
+  /// It ends now: whatever it allowed may be under way, or mapped.
+  case uses
+
+  init(of state: AssociationState) {
+    switch state {
+    case .live: self = .uses
+    case .departed: self = .nothing
+    case .revoked, .expired, .stale, .dropped: self = .calls
+    }
   }
 }
 

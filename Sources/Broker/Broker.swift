@@ -92,6 +92,8 @@ public final class Broker {
   /// Why nothing can be handed over on this machine, as a trial showed; nil: it works.
   var handoverObstacle: String?
   var runningRecalls: [UInt64: RunningRecall] = [:]
+  /// Whose inherited associations were refused and who has not been recalled for it: the next recall's number at that time.
+  var refusedBound: [ProcessResource: UInt64] = [:]
   /// The process that hands of the path ring are forked from; nil: that path is not available.
   let ringHands: RingHands?
   /// Why nothing can be put into a ring, as a trial showed; nil: it works.

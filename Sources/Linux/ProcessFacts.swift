@@ -15,7 +15,8 @@ public struct ProcessFacts: Sendable {
   public var effectiveUID: UInt32?
   public var effectiveGID: UInt32?
   public var groups: [UInt32] = []
-  /// Of any of its threads: one that is traced does for its tracer whatever the process may do. 0: none.
+  /// Of any of its threads: one that is traced does for its tracer whatever the process may do. 0: none. nil also where its
+  /// threads were not looked at and the first one has none.
   public var tracer: Int32?
   public var parent: Int32?
   public var executable: File?
@@ -27,15 +28,27 @@ public struct ProcessFacts: Sendable {
   private var threads: Int32?
 
   /// Reads what can be read; what cannot stays nil.
-  public init(of pid: Int32) {
+  ///
+  /// - Parameter lookingAtThreads: for their tracers, one file each: only where something is granted or not for it.
+  public init(of pid: Int32, lookingAtThreads: Bool = true) {
     let root = "/proc/\(pid)"
     if let status = try? ProcFile.read(root + "/status") { read(status: status) }
-    if tracer == 0, threads != 1 { tracer = ProcessFacts.tracer(ofThreadsIn: root + "/task") }
+    if tracer == 0, threads != 1 {
+      tracer = lookingAtThreads ? ProcessFacts.tracer(ofThreadsIn: root + "/task") : nil
+    }
     executable = ProcessFacts.identity(root + "/exe")
     executablePath = try? ProcFile.readLink(root + "/exe")
     if let text = try? ProcFile.read(root + "/cgroup") { cgroup = ProcessFacts.unifiedCgroup(text) }
     pidNamespace = ProcessFacts.identity(root + "/ns/pid")
     networkNamespace = ProcessFacts.identity(root + "/ns/net")
+  }
+
+  /// Alone, with one read.
+  public static func effectiveUID(of pid: Int32) -> UInt32? {
+    guard let status = try? ProcFile.read("/proc/\(pid)/status") else { return nil }
+    var facts = ProcessFacts()
+    facts.read(status: status)
+    return facts.effectiveUID
   }
 
   /// Device and inode of what `path` leads to, or nil.

@@ -5,9 +5,10 @@ import Linux
 extension Recall {
   /// Nothing that begins from now on succeeds: the kernel's table says so already. What had begun is sent back through the
   /// check, or waited for.
-  func outcomes(ofDirect targets: [Target], of holder: ProcessResource) -> [Outcome] {
+  ///
+  /// - Parameter end: boottime nanoseconds; what has not left its call by then runs.
+  func outcomes(ofDirect targets: [Target], of holder: ProcessResource, until end: UInt64) -> [Outcome] {
     let pid = Int32(bitPattern: holder.tgid)
-    let end = targets.contains { $0.killsStuck } ? patience : deadline
     let performing = targets.map { isPerforming($0, until: end) }
     let left = DirectKernel.barrier(pid, deadline: end)
     var mayHaveRequests: Bool?

@@ -8,6 +8,8 @@ extension Recall {
   private final class Progress: Sendable {
     private struct State {
       var outcomes: [Outcome?]
+      /// Boottime nanoseconds; nil: nobody has looked at it yet.
+      var begun: [UInt64?]
       var running = 0
       /// Nobody looks at the outcomes any more.
       var isOver = false
@@ -18,16 +20,25 @@ extension Recall {
     private let late: @Sendable (Target, Outcome) -> Void
 
     init(_ targets: [Target], late: @escaping @Sendable (Target, Outcome) -> Void) {
-      state = Mutex(State(outcomes: Array(repeating: nil, count: targets.count)))
+      state = Mutex(
+        State(
+          outcomes: Array(repeating: nil, count: targets.count), begun: Array(repeating: nil, count: targets.count)))
       self.targets = targets
       self.late = late
     }
 
     var outcomes: [Outcome?] { state.withLock { $0.outcomes } }
+    var begun: [UInt64?] { state.withLock { $0.begun } }
     var running: Int { state.withLock { $0.running } }
 
     func begin() { state.withLock { $0.running += 1 } }
     func end() { state.withLock { $0.running -= 1 } }
+
+    func begun(_ targets: [Int], at now: UInt64) {
+      state.withLock { state in
+        for target in targets { state.begun[target] = now }
+      }
+    }
 
     func put(_ outcome: Outcome, of target: Int) {
       let isOver = state.withLock { state in
@@ -52,8 +63,24 @@ extension Recall {
     var holder: ProcessResource?
   }
 
-  /// More threads wait for others to end. It is more than several applications have processes, should all of those be stuck.
-  private static let threads = 512
+  /// Until when a process that is to be killed where it is stuck is waited for: half of the time that was left when its
+  /// thread came to look at it, which on a busy machine is not when the recall began.
+  ///
+  /// - Returns: nil where that is too short to call it stuck.
+  private func patience(begun: UInt64) -> UInt64? {
+    begun <= lastChance ? begun + (deadline - min(begun, deadline)) / 2 : nil
+  }
+
+  /// Nothing has come out of it, and it has had its time; or what has come out is no matter of time.
+  private func isStuck(_ outcome: Outcome?, begun: UInt64?, now: UInt64) -> Bool {
+    switch outcome {
+    case .recalled: return false
+    case .cannotRecall: return true
+    case .running, nil:
+      guard let begun, let patience = patience(begun: begun) else { return false }
+      return outcome != nil || now >= patience
+    }
+  }
 
   /// Each process has a thread of its own, since one can hold up whoever looks at it (proc(5) waits for its memory map,
   /// which it can keep to itself); at the deadline nobody is waited for any more.
@@ -61,16 +88,17 @@ extension Recall {
     let progress = Progress(targets, late: late)
     var waiting = work()
     while true {
-      while let next = waiting.last, progress.running < Self.threads {
+      while let next = waiting.last, progress.running < threads {
         waiting.removeLast()
         begin(next, progress)
       }
       let now = Clock.boottime()
       let isOver = now >= end
       var outcomes = isOver ? progress.close() : progress.outcomes
+      let begun = progress.begun
       var ended: [ProcessResource: Bool] = [:]
       for (index, target) in targets.enumerated() where target.path == .direct && target.killsStuck {
-        guard outcomes[index] != .recalled, outcomes[index] != nil || now >= patience else { continue }
+        guard isStuck(outcomes[index], begun: begun[index], now: now) else { continue }
         ended[target.holder] = ended[target.holder] ?? Self.kill(target.holder)
       }
       // With a process all that it had has ended, also what it would not have been killed for.
@@ -102,7 +130,10 @@ extension Recall {
     do throws(SystemError) {
       _ = try Thread("recall") {
         if let holder = work.holder {
-          for (target, outcome) in zip(work.targets, outcomes(ofDirect: chosen, of: holder)) {
+          let begun = Clock.boottime()
+          progress.begun(work.targets, at: begun)
+          let end = chosen.contains { $0.killsStuck } ? patience(begun: begun) ?? deadline : deadline
+          for (target, outcome) in zip(work.targets, outcomes(ofDirect: chosen, of: holder, until: end)) {
             progress.put(outcome, of: target)
           }
         } else {

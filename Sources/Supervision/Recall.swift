@@ -52,8 +52,10 @@ public struct Recall: Sendable {
   let deadline: UInt64
   /// Likewise: nobody is waited for any more.
   let end: UInt64
-  /// Likewise: a process that is to be killed where it is stuck is not waited for longer.
-  let patience: UInt64
+  /// Likewise: who is looked at later has too little time left to be called stuck, and killed for it.
+  let lastChance: UInt64
+  /// More of them wait for others to end. It is more than several applications have processes, should all of those be stuck.
+  var threads = 512
 
   /// Starts it on a thread of its own.
   ///
@@ -72,7 +74,7 @@ public struct Recall: Sendable {
     let margin = min(span / 8, 20_000_000)
     let recall = Recall(
       targets: targets, supervisors: supervisors, deadline: start + span - margin, end: start + span - margin / 2,
-      patience: start + span / 2)
+      lastChance: start + span / 4 * 3)
     _ = try Thread("recall") { done(recall.run(late: late)) }
   }
 

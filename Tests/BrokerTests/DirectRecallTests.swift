@@ -3,16 +3,18 @@ import Foundation
 import Glibc
 import Instructions
 import Linux
-import Supervision
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Supervision
 
 /// The end of a revoke on the path direct, of processes that resist it. It takes none of the kernel's programs.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct DirectRecallTests {
   /// A process of Tests/Programs/LifeCycle/resist.c.
   private final class Resistance {
     let pid: Int32
+    let start: UInt64
     let program: Dialogue
     private let folder = FileManager.default.temporaryDirectory.path + "/postern-\(UUID().uuidString)"
 
@@ -21,6 +23,7 @@ import Testing
       program = try Dialogue([try Programs.path("resist"), how, folder])
       let line = program.heard()
       pid = try #require(Int32(line), "\(how): \(line)")
+      start = try ProcessPin.startTime(of: pid)
     }
 
     deinit {
@@ -28,14 +31,11 @@ import Testing
       try? FileManager.default.removeItem(atPath: folder)
     }
 
-    var isEnded: Bool {
-      let status = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
-      return status?.contains("Z (zombie)") ?? true
-    }
+    var isEnded: Bool { ProcessPin.hasEnded(pid, start: start) }
 
     func target(kills: Bool = false, mapped: Bool = false) throws -> Recall.Target {
       let socket = SocketSpecification(endpoint: .unix(path: "/run/object"))
-      let holder = ProcessResource(tgid: UInt32(pid), start: try ProcessPin.startTime(of: pid))
+      let holder = ProcessResource(tgid: UInt32(pid), start: start)
       var target = Recall.Target(
         association: AssociationID(rawValue: 1), object: ObjectID(rawValue: 1),
         definition: ObjectDefinition(name: "object", specification: .socket(socket)), path: .direct, network: nil,
@@ -151,6 +151,40 @@ import Testing
     let stuck = try Resistance("vfork")
     #expect(try recall([try stuck.target(kills: true)])?.value == [.recalled])
     #expect(stuck.isEnded)
+  }
+
+  @Test func `who is not come to in time is not killed for it`() throws {
+    let stuck = try Resistance("vfork")
+    let others = [try Resistance("headless"), try Resistance("headless")]
+    // Under other starts the same one is several holders, one of which is most likely begun before somebody else.
+    let crowd = try (1...8).map { index in
+      var target = try stuck.target()
+      target.holder.start += UInt64(index)
+      return target
+    }
+    let targets = try others.map { try $0.target(kills: true) }
+    let now = Clock.boottime()
+    let recall = Recall(
+      targets: crowd + targets, supervisors: [], deadline: now + 900_000_000,
+      end: now + 1_000_000_000, lastChance: now + 600_000_000, threads: 1)
+    let answer = Answer<[Recall.Outcome]>()
+    _ = try Linux.Thread("test") { answer.come(recall.run(late: { _, _ in })) }
+    let outcomes = try #require(answer.wait(), "the recall hangs").value
+    #expect(outcomes.count == crowd.count + others.count)
+    // Their first threads have ended, and say nothing of the others.
+    for target in targets {
+      #expect(!ProcessPin.hasEnded(Int32(bitPattern: target.holder.tgid), start: target.holder.start))
+    }
+  }
+
+  @Test func `who is come to when little time is left is not called stuck`() throws {
+    let stuck = try Resistance("vfork")
+    let now = Clock.boottime()
+    let late = Recall(
+      targets: [try stuck.target(kills: true)], supervisors: [], deadline: now + 400_000_000, end: now + 500_000_000,
+      lastChance: now - 1)
+    #expect(late.run(late: { _, _ in }) == [.running(1)])
+    #expect(!stuck.isEnded)
   }
 
   @Test func `and who is not lives on`() throws {

@@ -56,6 +56,43 @@ import Wire
     }
   }
 
+  @Test func `commands of a program of a thousand threads take no longer than those of any other`() throws {
+    try Target.run { target in
+      let attacker = try target.hostile()
+      #expect(try attacker("threads 1000") == "1000")
+      let socket = try attacker.connection()
+      func ask() throws {
+        for request in [Request.status, .objects(ObjectQuery()), .plan(PlanQuery())] {
+          if case .failed(let failure) = try attacker.ask(request, on: socket) { Issue.record("\(failure)") }
+        }
+      }
+      try ask()
+      let before = try processorTime(of: target.pid)
+      for _ in 0..<50 { try ask() }
+      let used = try processorTime(of: target.pid) - before
+      #expect(used < 2, "\(used) s for 150 commands")
+    }
+  }
+
+  /// Seconds, of all its threads.
+  private func processorTime(of pid: Int32) throws -> Double {
+    let text = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+    let fields = try #require(text.split(separator: ")").last).split(separator: " ")
+    return fields[11...12].reduce(0) { $0 + (Double($1) ?? 0) } / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
+  @Test func `a plan does not depend on how many threads the asker has`() throws {
+    try Target.run { target in
+      let attacker = try target.hostile()
+      let socket = try attacker.connection()
+      let before = try attacker.ask(.plan(PlanQuery()), on: socket)
+      // Of so many nobody looks for tracers.
+      #expect(try attacker("threads 1100") == "1100")
+      let after = try attacker.ask(.plan(PlanQuery()), on: socket)
+      #expect("\(after)" == "\(before)")
+    }
+  }
+
   private func sequences(_ target: Target) throws -> [UInt64] {
     let listed = try Programs.run([
       try Programs.path("postern"), "--socket", target.socket, "audit", "list", "--format", "json",

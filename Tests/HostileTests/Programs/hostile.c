@@ -14,6 +14,7 @@
  *	daemon				fork, and the parent ends at once: the child goes on
  *	children COUNT SOCKET HEX	that many children one after the other, each sends and ends
  *	many COUNT PATH			-> how many connections of COUNT could be made and were not closed at once
+ *	threads COUNT			-> how many threads of COUNT could be made; they live on, and do nothing
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -21,6 +22,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +181,26 @@ static void many(int count, const char *path)
 	say(alive);
 }
 
+static void *idle(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+static void threads(int count)
+{
+	pthread_attr_t small;
+	pthread_t thread;
+	int made = 0;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 1 << 16);
+	while (made < count && pthread_create(&thread, &small, idle, NULL) == 0)
+		made++;
+	say(made);
+}
+
 static void branch(int parent_ends)
 {
 	pid_t child;
@@ -236,6 +258,8 @@ int main(void)
 			children(NUMBER(1), NUMBER(2), words[3]);
 		else if (IS("many"))
 			many(NUMBER(1), words[2]);
+		else if (IS("threads"))
+			threads(NUMBER(1));
 		else
 			puts("what?");
 		fflush(stdout);

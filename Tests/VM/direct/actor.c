@@ -7,6 +7,7 @@
  *	open SLOT OBJECT OPERATIONS	through libpostern: the path, or "REASON ERRNO MESSAGE"
  *	revalidate SLOT			through libpostern: "ok" or as above
  *	lib-read SLOT			through libpostern: a number of bytes, or as above
+ *	lib-close SLOT			through libpostern: "ok" or as above
  *	fork NAME			its pid; the child goes on as NAME
  *	exec				starts itself anew with every descriptor kept
  *	user ID, number SLOT, close SLOT, pid, exit
@@ -281,6 +282,8 @@ static void handle(char **word)
 		say_library(postern_revalidate(slot(word[1])), "ok");
 	else if (!strcmp(word[0], "lib-read"))
 		read_object(slot(word[1]));
+	else if (!strcmp(word[0], "lib-close"))
+		say_library(postern_close(slot(word[1])), "ok");
 	else if (!strcmp(word[0], "fork"))
 		fork_off(word[1]);
 	else if (!strcmp(word[0], "exec"))

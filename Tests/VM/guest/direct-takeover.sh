@@ -20,6 +20,8 @@ objects:
   family: { kind: disk, path: /dev/nullb0 }
   house: { kind: disk, path: /dev/nullb0 }
   luggage: { kind: disk, path: /dev/nullb0 }
+  mappable: { kind: disk, path: /dev/nullb0 }
+  altered: { kind: disk, path: /dev/nullb0 }
 applications:
   client: { user: nobody }
 grants:
@@ -32,6 +34,8 @@ grants:
   - { application: client, object: family, operations: [read], path: direct }
   - { application: client, object: house, operations: [read], path: direct, on-fork: inherit }
   - { application: client, object: luggage, operations: [read], path: direct, on-exec: keep }
+  - { application: client, object: mappable, operations: [read], path: direct, mmap: true, on-stuck-revoke: kill }
+  - { application: client, object: altered, operations: [read], path: direct, mmap: true, on-stuck-revoke: kill, message: "$1" }
 END
 }
 # who holds rings, or forks who does
@@ -94,6 +98,13 @@ for name in mover1 mover2; do
 	eval "$name=\$!"
 	does $name direct open luggage luggage read
 done
+for name in giver mapper; do
+	actor $name nobody
+	eval "$name=\$!"
+done
+does giver direct open mappable mappable read
+does giver ok lib-close mappable
+does mapper direct open altered altered read
 forks parent child1
 forks parent child2
 child2=$pid
@@ -152,6 +163,15 @@ does holder EKEYEXPIRED pread moved
 does holder 4096 pread disk
 does holder 8 send-to udp 127.0.0.1 5300
 does child 8 recv udp
+finish
+
+begin "who may have mapped what it is not granted any more is ended, who has given it back is not"
+await "the end of the one" ended "$mapper"
+sleep 1
+does giver "$giver" pid
+does giver direct open mappable mappable read
+does giver 4096 pread mappable
+does giver ok lib-close mappable
 finish
 
 begin "it knows the descent of whom was forked before it, also where the parent has ended"

@@ -3,6 +3,7 @@
 # vm-memory: 2048
 # vm-once: 6.12 it is about programs, not about what differs between kernels
 # vm-time-limit: 300
+# vm-modules: loop ext4
 . "$(dirname "$0")/run-scene"
 
 cat >"$scene/policy.yaml" <<'POLICY'
@@ -17,6 +18,11 @@ grants:
   - { application: app, object: time, operations: [bind, send, receive] }
   - { application: app, object: local, operations: [bind, listen, accept] }
 POLICY
+mkdir "$scene/state"
+truncate -s 64M "$scene/disk"
+mkfs.ext4 -q "$scene/disk"
+mount -o loop "$scene/disk" "$scene/state"
+chmod 0700 "$scene/state"
 start_broker
 given() { as_nobody "$postern" open "$@" 2>&1; }
 
@@ -59,4 +65,22 @@ check "after a reload it is given again" is "1 mine" "$(given lent -- perl -e "$
 said=$(given lent -- perl -e 'use Fcntl; open(my $l, "+<&=", 3); fcntl($l, F_SETFD, 0);
 	exec("perl", "-e", q{open(my $l, "+<&=", 3) or print "open $!\n"; print getsockname($l) ? "works" : "$!"})')
 check "what it execs is given nothing" has "$said" "Key has expired"
+
+# A journal whose disk hangs, and whose queue is full
+repeats='use Fcntl; open(my $l, "+<&=", 3); fcntl($l, F_SETFD, 0); exec("perl", "-e", q{open(my $l, "+<&=", 3); while (1) { recv($l, my $got, 10, 0) }})'
+"${nobody[@]}" "$postern" open time -- perl -e "$repeats" >"$scene/refused" 2>&1 &
+refused=$!
+check "one that is refused all the time is recorded" within 20 recorded time not-associated
+fsfreeze --freeze "$scene/state"
+full() { has "$(as_nobody timeout 2 "$postern" open "$1" -- true 2>&1)" audit-full; }
+check "at last the journal takes no more" within 60 full local
+check "and nobody is given anything" full lent
+# But for connections that have ended (TIME_WAIT).
+binds='use Socket; socket(my $s, PF_INET, SOCK_STREAM, 0); setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1);
+	bind($s, sockaddr_in(80, INADDR_ANY)) or die "$!\n"'
+check "nor is a port taken for it" perl -e "$binds"
+fsfreeze --unfreeze "$scene/state"
+stop "$refused"
+again() { is "1 mine" "$(given lent -- perl -e "$accepts")"; }
+check "when the disk goes on it is given again" within 60 again
 finish
