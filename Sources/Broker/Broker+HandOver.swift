@@ -15,6 +15,8 @@ struct PendingHandOver {
   var authorization: Authorization
   var object: ObjectID
   var process: ProcessResource
+  /// On the path direct what the broker has open of it, too, until the association has taken it up.
+  var session: UInt64?
   var program: FileIdentity
   /// Boottime nanoseconds; by then it has to run that.
   var deadline: UInt64
@@ -75,9 +77,10 @@ extension Broker {
     guard case .authorized(let current) = judge(order, pending.subject, program: program), current == authorization
     else { return refuse(Refusal(.refused, detail: .selector), "the policy changed meanwhile; ask again") }
     let opened: Descriptor
+    var session: UInt64?
     do throws(SystemError) {
       if authorization.path == .direct {
-        opened = try openToPromise(object, authorization, pending)
+        opened = try openToPromise(object, authorization, pending, &session)
       } else {
         opened = try opener.openToGive(
           object.definition, operations: authorization.operations, range: authorization.limits.range)
@@ -104,14 +107,14 @@ extension Broker {
     nextGrantToken += 1
     if case .full = journal.submit(intent, durability: .required(token: token)) {
       // The object is not given, and its port is free again.
-      if authorization.path == .direct { forgetPromise(objectID, pending.subject.process) }
+      if authorization.path == .direct { forgetPromise(objectID, pending.subject.process, session) }
       return refuse(Refusal(.undecidable, detail: .auditFull), "the audit journal is full")
     }
     let process = pending.subject.process
     pendingHandOvers[pending.pid, default: []].append(
       PendingHandOver(
         number: token, order: order, authorization: authorization, object: objectID, process: process,
-        program: program, deadline: Clock.boottime() + Self.patience))
+        session: session, program: program, deadline: Clock.boottime() + Self.patience))
     if authorization.path == .handover { noteFormerHolder(objectID, authorization.application, process) }
     pendingGrants[token] = PendingGrant(connection: connection.id, request: id, answer: .given(token))
     clientEnds[token] = HeldDescriptor(opened)
@@ -146,7 +149,8 @@ extension Broker {
 
   /// The object's own descriptor, tagged: nobody can use it before the kernel, or the broker, has made an association.
   private func openToPromise(
-    _ object: BrokeredObject, _ authorization: Authorization, _ pending: ControlConnection.Pending
+    _ object: BrokeredObject, _ authorization: Authorization, _ pending: ControlConnection.Pending,
+    _ promised: inout UInt64?
   ) throws(SystemError) -> Descriptor {
     guard let direct else { throw SystemError(errno: ErrorCode.notSupported, operation: "open") }
     if let obstacle = attachHooks(for: object) {
@@ -165,6 +169,7 @@ extension Broker {
       }
       if let socket = session.object as? SocketObject { try socket.listenLent(authorization.operations) }
       try promise(object, authorization, range: session.object.footprint?.range, pending)
+      promised = session.id
       return opened
     } catch {
       closeIfUnused(session)
@@ -174,13 +179,12 @@ extension Broker {
 
   private func forgetPromise(_ given: PendingHandOver) {
     guard given.authorization.path == .direct else { return }
-    forgetPromise(given.object, given.process)
+    forgetPromise(given.object, given.process, given.session)
   }
 
-  private func forgetPromise(_ object: ObjectID, _ process: ProcessResource) {
-    guard let object = objects[object] else { return }
-    direct?.forgetPromise(object.id, process)
-    if let session = object.shared { closeIfUnused(session) }
+  private func forgetPromise(_ object: ObjectID, _ process: ProcessResource, _ session: UInt64?) {
+    direct?.forgetPromise(object, process)
+    if let session = session.flatMap({ sessions[$0] }) { closeIfUnused(session) }
   }
 
   /// A process to which objects were given has execed: what runs now is what was claimed, or they are taken back.
@@ -220,7 +224,7 @@ extension Broker {
           undo(association)
           return takeBack(Refusal(.undecidable), "it could not be followed")
         }
-        object.shared?.users.insert(association.id)
+        given.session.flatMap { sessions[$0] }?.users.insert(association.id)
         forgetPromise(given)
       }
       formerHolders.removeAll { $0.object == given.object && $0.process == given.process }

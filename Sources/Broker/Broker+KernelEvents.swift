@@ -265,10 +265,7 @@ extension Broker {
 
   /// Whether somebody has it for its exec.
   func isPromised(_ session: Session) -> Bool {
-    guard direct != nil, let object = objects[session.objectID], object.shared === session else { return false }
-    return pendingHandOvers.values.joined().contains {
-      $0.object == session.objectID && $0.authorization.path == .direct
-    }
+    pendingHandOvers.values.joined().contains { $0.session == session.id }
   }
 
   /// Whether the session's socket may be lent: nobody uses it on the mediated path, where the broker itself waits on it.

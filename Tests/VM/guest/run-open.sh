@@ -46,6 +46,8 @@ done
 check "and again and again, without a refusal" is "0 1 mine" "$spurious $last"
 check "the journal has none either" is "" "$(refusals lent)"
 check "a datagram socket is used at once" is "got x" "$(given time -- perl -e "$receives")"
+check "and its port is free when the program has ended" within 10 perl -e 'use Socket; socket(my $s, PF_INET, SOCK_DGRAM, 0);
+	bind($s, sockaddr_in(53, INADDR_ANY)) or exit 1'
 
 "${nobody[@]}" "$postern" open lent -- perl -e 'use Socket; open(my $l, "+<&=", 3); $| = 1; print "ready\n";
 	while (1) { if (accept(my $c, $l)) { sysread($c, my $q, 4096); print $c "HTTP/1.0 200 OK\r\n\r\nopened" } else { print "refused $!\n"; sleep 1 } }' >"$scene/server" 2>&1 &
