@@ -102,8 +102,8 @@ extension Broker {
     }
   }
 
-  /// Whom a revoke names, and who has no association of its own, would get one from a hook at its first use (`on-fork:
-  /// inherit`), which cannot ask: a tombstone speaks before whatever an ancestor has, to its children as well.
+  /// Whom a revoke names, and of whom the kernel has no record, would get an association from a hook at its first use
+  /// (`on-fork: inherit`), which cannot ask: a tombstone speaks before whatever an ancestor has, to its children as well.
   ///
   /// - Returns: what ancestors had, who had to lose it because the kernel has no room for a tombstone.
   func bar(_ processes: [ProcessResource], by revoke: StandingRevoke) -> [AssociationRecord] {
@@ -115,8 +115,7 @@ extension Broker {
         !ancestors.isEmpty
       else { continue }
       for object in objects.values where revoke.object == nil || revoke.object == object.definition.name {
-        guard entity.record(for: object.id, process: process) == nil,
-          let ancestor = inheritance(of: object.id, from: ancestors, direct),
+        guard let ancestor = inheritance(of: object.id, from: ancestors, direct),
           revoke.application == nil || revoke.application == applicationNames[ancestor.application]
         else { continue }
         if !direct.bar(object.id, process, pin.pidfd, named, like: ancestor) {

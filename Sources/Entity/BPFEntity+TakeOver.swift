@@ -95,8 +95,8 @@ extension BPFEntity {
     bury(found, of: process, as: .dropped)
   }
 
-  /// A process that has nothing of an object is not to get what `ancestor` has of it: it is told `revoked`, and so is whom it
-  /// forks from then on.
+  /// A process of which the kernel has no record is not to get what `ancestor` has of an object: it is told `revoked`, and so
+  /// is whom it forks from then on. Where there is one, that speaks.
   ///
   /// - Returns: false where the kernel has no room for that.
   public func bar(
